@@ -1,0 +1,225 @@
+"""How a message leaves the house: what every channel takes, answers and reports.
+
+Nothing here knows our models or a provider.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+# What is sent ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One attempt to be made; its id is what the provider's reports come back with."""
+
+    attempt_id: UUID
+    recipient: str
+    text: str
+    callback_url: str
+
+
+# What came of it ---------------------------------------------------------------------------
+# The difference that matters: after Throttled and Unavailable the provider certainly does not
+# have the message and it may be sent again; after Unknown only the provider can say.
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has it, under this reference."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The provider refused it for good."""
+
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Not taken: too many at once. `retry_after` in seconds, if the provider said."""
+
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Not taken: the provider could not be reached or said it is down."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request went out and no clear answer came back: it may have been taken."""
+
+    detail: str = ""
+
+
+Outcome = Accepted | Rejected | Throttled | Unavailable | Unknown
+
+
+# What became of it later -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An attempt whose outcome is unknown, as far as it can be described to the provider."""
+
+    attempt_id: UUID
+    recipient: str
+    text: str
+    attempted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the provider knows of an attempt. `reference` None: it certainly has no such message
+    yet; `candidates` more than one: it has several that fit, and only a person can tell."""
+
+    attempt_id: UUID
+    reference: str | None
+    kind: str = ""
+    code: str = ""
+    candidates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A provider's report on one message, in the provider's own words plus a plain `kind`."""
+
+    provider_event_id: str
+    reference: str
+    attempt_id: UUID | None
+    kind: str
+    code: str
+    raw: Mapping[str, Any] = field(repr=False)
+    at: datetime
+
+
+class InvalidSignature(Exception):
+    """A report that the provider did not sign: nothing in it may be believed."""
+
+
+class InvalidCredentials(Exception):
+    """The provider does not accept these credentials; `field` is the one to correct."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class Channel(Protocol):
+    def clean_recipient(self, value: str) -> str:
+        """The address in the one form we store, or ValueError with a sentence."""
+        ...
+
+    async def send(self, messages: Sequence[Outgoing]) -> Sequence[Outcome]:
+        """Hand over all of them; one outcome each, in the same order. Never raises."""
+        ...
+
+    async def find(self, attempts: Sequence[Attempted]) -> Sequence[Found]:
+        """Ask the provider about attempts we lost sight of; leaves out what it cannot say."""
+        ...
+
+    def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
+        """What a callback reports; InvalidSignature if it is not the provider's."""
+        ...
+
+
+# Why a message was not delivered -----------------------------------------------------------
+
+RetryAdvice = Literal["no", "yes", "maybe"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryError:
+    """One of the reasons that officers and API clients are told, whatever the provider."""
+
+    type: str
+    code: str
+    sentence: str
+    advice: str
+    retry: RetryAdvice
+    is_charged: bool
+    test_number: str
+
+
+def _by_code(*errors: DeliveryError) -> Mapping[str, DeliveryError]:
+    return MappingProxyType({error.code: error for error in errors})
+
+
+DELIVERY_ERRORS = _by_code(
+    DeliveryError(
+        type="delivery_error",
+        code="recipient_invalid",
+        sentence="The operator does not know this number.",
+        advice="Check the number, or ask the recipient for a new one.",
+        retry="no",
+        is_charged=True,
+        test_number="6511111111",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="recipient_unavailable",
+        sentence="The phone could not be reached: it may be off, out of coverage or faulty.",
+        advice="Retry later, or reach the recipient another way.",
+        retry="yes",
+        is_charged=True,
+        test_number="6511112222",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="content_invalid",
+        sentence="The message was stopped because of what it says or how it is encoded.",
+        advice="Change the text and send a new message.",
+        retry="no",
+        is_charged=True,
+        test_number="6511113333",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="routing_error",
+        sentence="No network could carry the message to this number.",
+        advice="Check the number and retry once; if it fails again, contact support.",
+        retry="maybe",
+        is_charged=True,
+        test_number="6511114444",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="message_expired",
+        sentence="The message could not be delivered in time and has expired.",
+        advice="Retry if the message still matters. Never resend a one-time password.",
+        retry="maybe",
+        is_charged=True,
+        test_number="6511115555",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="delivery_unknown_error",
+        sentence="The message was not delivered, and the network did not say why.",
+        advice="Retry; if it fails again, contact support.",
+        retry="maybe",
+        is_charged=False,
+        test_number="6511119999",
+    ),
+    DeliveryError(
+        type="server_error",
+        code="server_unknown_error",
+        sentence="A fault on our side kept the message from being sent.",
+        advice="Retry; if it fails again, contact support.",
+        retry="maybe",
+        is_charged=False,
+        test_number="6522222222",
+    ),
+)
