@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import redis
 
@@ -75,8 +75,7 @@ class Postgres:
         secret, port = _password(self.directory), _port(self.directory)
         return f"postgres://postman:{secret}@127.0.0.1:{port}/postman"
 
-    @property
-    def command(self) -> list[str]:
+    def arguments(self) -> list[str]:
         settings = self.settings | {"port": str(_port(self.directory))}
         options = [
             word for key, value in settings.items() for word in ("-c", f"{key}={value}")
@@ -90,7 +89,7 @@ class Postgres:
         ]
 
     def prepare(self) -> None:
-        """Make `command` ready to run: no leftover processes, a cluster, a port of its own."""
+        """Make `arguments()` ready to run: no leftover processes, a cluster, a port of its own."""
         _make_private(self.directory)
         # After a kill -9 the backends live on for a moment, and PostgreSQL refuses to start.
         _end_leftovers("postgres", self.cluster)
@@ -152,13 +151,12 @@ class Valkey:
             f"redis://:{_password(self.directory)}@127.0.0.1:{_port(self.directory)}/0"
         )
 
-    @property
-    def command(self) -> list[str]:
+    def arguments(self) -> list[str]:
         (program,) = VALKEY_BINARIES.glob("*/valkey-server")
         return [str(program), str(self.directory / "valkey.conf")]
 
     def prepare(self) -> None:
-        """Make `command` ready to run: no leftover process, a port, a configuration file."""
+        """Make `arguments()` ready to run: no leftover process, a port, a configuration file."""
         _make_private(self.directory)
         _end_leftovers("valkey-server", self.directory)
         _claim_port(self.directory)
@@ -235,7 +233,7 @@ def start(server: Server, *, timeout: float = 30) -> subprocess.Popen[bytes]:
     log = server.directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            server.command,
+            server.arguments(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -347,6 +345,7 @@ def _run(program: str, *arguments: str, input: str | None = None) -> None:
     command = [*_as_user(), str(POSTGRES_BINARIES / program), *arguments]
     result = subprocess.run(
         command,
+        check=False,
         input=input,
         text=True,
         stdout=subprocess.PIPE,

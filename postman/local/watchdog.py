@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -37,8 +37,11 @@ class Watchdog:
         assert process.stdin is not None
         return cls(process, process.stdin)
 
-    def guard(self, pid: int, stop_signal: int = signal.SIGTERM) -> None:
-        self._tell(f"guard {pid} {int(stop_signal)}")
+    def guard(
+        self, pid: int, stop_signal: int = signal.SIGTERM, stage: int = 0
+    ) -> None:
+        """Higher stages stop first; within one stage all stop together."""
+        self._tell(f"guard {pid} {int(stop_signal)} {stage}")
 
     def forget(self, pid: int) -> None:
         self._tell(f"forget {pid}")
@@ -58,30 +61,34 @@ class Watchdog:
 
 
 def watch(lines: IO[str]) -> None:
-    """Stop whatever is guarded, last started first, once `lines` ends without a dismissal."""
-    guarded: dict[int, int] = {}
+    """Stop whatever is guarded once `lines` ends without a dismissal."""
+    guarded: dict[int, tuple[int, int]] = {}
     for line in lines:
         match line.split():
-            case ["guard", pid, stop_signal]:
-                guarded[int(pid)] = int(stop_signal)
+            case ["guard", pid, stop_signal, stage]:
+                guarded[int(pid)] = int(stage), int(stop_signal)
             case ["forget", pid]:
                 guarded.pop(int(pid), None)
             case ["dismiss"]:
                 return
-    for pid, stop_signal in reversed(guarded.items()):
-        _stop(pid, stop_signal)
+    for stage in sorted({stage for stage, _ in guarded.values()}, reverse=True):
+        _stop({pid: number for pid, (its, number) in guarded.items() if its == stage})
 
 
-def _stop(pid: int, stop_signal: int) -> None:
-    """Ask the leader, then kill whatever is left of its group."""
-    _send(os.kill, pid, stop_signal)
+def _stop(leaders: dict[int, int]) -> None:
+    """Ask each leader with its signal, then kill whatever is left of their groups."""
+    for pid, stop_signal in leaders.items():
+        _send(os.kill, pid, stop_signal)
     deadline = time.monotonic() + GRACE
-    while _send(os.kill, pid, 0) and time.monotonic() < deadline:
+    while (
+        any(_send(os.kill, pid, 0) for pid in leaders) and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
-    _send(os.killpg, pid, signal.SIGKILL)
+    for pid in leaders:
+        _send(os.killpg, pid, signal.SIGKILL)
 
 
-def _send(kill, pid: int, number: int) -> bool:  # type: ignore[no-untyped-def]
+def _send(kill: Callable[[int, int], None], pid: int, number: int) -> bool:
     try:
         kill(pid, number)
     except (ProcessLookupError, PermissionError):

@@ -1,0 +1,92 @@
+"""Fetches the Singapore Government Design System and copies what pages use to static/vendor."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from postman.local import ROOT
+
+VENDOR = ROOT / "static" / "vendor" / "sgds"
+PACKAGES = ROOT / "node_modules" / "@govtechsg"
+# The browser would ask for maps that are not copied, and a manifest storage insist on them.
+SOURCE_MAP = re.compile(r"(/\*|//)[#@] sourceMappingURL=\S+?(\*/)?\s*$")
+
+
+def build() -> int:
+    """Do nothing when nothing changed since last time. Returns the exit status."""
+    stamp = VENDOR / ".built-from"
+    if stamp.exists() and stamp.read_text() == _fingerprint():
+        return 0
+    print("Fetching the Singapore Government Design System…", flush=True)
+    npm = _npm()
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode != 0:
+        print(
+            "npm could not fetch the packages; its own lines above say why.",
+            file=sys.stderr,
+        )
+        return 1
+    _copy()
+    stamp.write_text(_fingerprint())
+    return 0
+
+
+def _fingerprint() -> str:
+    inputs = (ROOT / "package-lock.json").read_bytes() + Path(__file__).read_bytes()
+    return hashlib.sha256(inputs).hexdigest()
+
+
+def _npm() -> str:
+    """The machine's npm, or one from a wheel beside this Python."""
+    if shutil.which("node") and (npm := shutil.which("npm")):
+        return npm
+    wheel = Path(sys.executable).with_name("npm")
+    if not wheel.exists():
+        print(
+            "Node is not installed here; fetching one for this directory only…",
+            flush=True,
+        )
+        requirements = str(ROOT / "requirements" / "node.txt")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
+        subprocess.run([*pip, "-r", requirements], check=True)
+    return str(wheel)
+
+
+def _copy() -> None:
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    VENDOR.mkdir(parents=True)
+    component = PACKAGES / "sgds-web-component"
+    _write("sgds.css", _text(PACKAGES / "sgds" / "css" / "sgds.css"))
+    _write(
+        "masthead.js", _text(component / "components" / "Masthead" / "index.umd.min.js")
+    )
+    _write(
+        "masthead.css",
+        "".join(_scoped(component / "themes" / f"{n}.css") for n in THEMES),
+    )
+
+
+# The masthead's colours; sgds.css has variables of the same names with other values.
+THEMES = ("root", "day")
+
+
+def _scoped(theme: Path) -> str:
+    text = _text(theme)
+    return text.replace('@import "./root.css";\n', "").replace(":root", "sgds-masthead")
+
+
+def _text(path: Path) -> str:
+    return SOURCE_MAP.sub("", path.read_text(encoding="utf-8"))
+
+
+def _write(name: str, text: str) -> None:
+    if remote := re.search(r"(@import|url\(\s*[\"']?(https?:)?//)[^;)]*", text):
+        raise ValueError(f"{name} fetches something from elsewhere: {remote[0]}")
+    (VENDOR / name).write_text(text, encoding="utf-8")

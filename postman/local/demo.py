@@ -1,0 +1,230 @@
+"""What `make demo` runs, after the set-up: the whole product on one machine."""
+
+import json
+import os
+import shlex
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+from postman import local
+from postman.local.servers import CannotStart, Postgres, Server, Valkey, port_is_free
+from postman.local.supervisor import (
+    Failed,
+    Process,
+    StopRequested,
+    Supervisor,
+    announced,
+)
+
+SERVERS, DOORS, WORKERS = range(
+    3
+)  # stages: a worker finishes its chunk while all else still runs
+PATIENCE = 90.0
+
+
+def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]:
+    """The table of what runs beside the servers."""
+    python = [sys.executable, "-u"]
+    # Root is fine here: nobody but this machine's user feeds these workers.
+    celery = [*python, "-W", "ignore:You're running the worker", "-m", "celery"]
+    celery += ["-A", "postman.celery"]
+    worker = [
+        *celery,
+        "worker",
+        "--loglevel=INFO",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+    worker += ["--pool=prefork", "--concurrency=2"]
+    return [
+        Process(
+            "sandbox",
+            [
+                *(*python, "-m", "messaging.sandbox", "--port", str(sandbox_port)),
+                *("--data", str(directory / "sandbox")),
+                *("--app-url", f"http://localhost:{port}"),
+            ],
+            stage=DOORS,
+        ),
+        Process(
+            "web",
+            [
+                *(
+                    *python,
+                    "-m",
+                    "granian",
+                    "postman.wsgi:application",
+                    "--interface",
+                    "wsgi",
+                ),
+                *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws"),
+                *("--workers", "2", "--blocking-threads", "8"),
+                *("--respawn-failed-workers", "--respawn-interval", "0.5"),
+                *("--workers-kill-timeout", "8"),
+            ],
+            stage=DOORS,
+        ),
+        Process(
+            "urgent",
+            [*worker, "--hostname=urgent@%h", "--queues=urgent,receipts,sweep"],
+            stage=WORKERS,
+            grace=25,
+        ),
+        Process(
+            "bulk",
+            [*worker, "--hostname=bulk@%h", "--queues=batch,ingest,webhooks,reports"],
+            stage=WORKERS,
+            grace=25,
+        ),
+        # Its timetable is fixed and each entry may run late or twice, so nothing is kept on disk.
+        Process(
+            "beat",
+            [
+                *celery,
+                "beat",
+                "--loglevel=WARNING",
+                "--scheduler=celery.beat:Scheduler",
+            ],
+            stage=WORKERS,
+        ),
+    ]
+
+
+def demo(environ: Mapping[str, str] = os.environ) -> int:
+    """Run until Ctrl-C. The exit status: 0 when asked to stop, 1 when it could not start."""
+    port, sandbox_port = (
+        int(environ.get("PORT", 8000)),
+        int(environ.get("SANDBOX_PORT", 8001)),
+    )
+    directory = local.directory()
+    supervisor = Supervisor(
+        directory / "run",
+        environment={
+            "DJANGO_SETTINGS_MODULE": "postman.settings.local",
+            "POSTMAN_LOCAL_DIR": str(directory),
+            "POSTMAN_ENVIRONMENT": environ.get("POSTMAN_ENVIRONMENT", "production"),
+            "PUBLIC_URL": f"http://localhost:{port}",
+            "SANDBOX_URL": f"http://localhost:{sandbox_port}",
+        },
+        stop_with_parent="POSTMAN_STOP_WITH_PARENT" in environ,
+    )
+    table = processes(port=port, sandbox_port=sandbox_port, directory=directory)
+    started_at = time.monotonic()
+    try:
+        with supervisor, ExitStack() as announcements:
+            _check_ports(port, sandbox_port)
+            _start_servers(supervisor, directory)
+            announcements.enter_context(_announced(supervisor))
+            for name, command in (("migrate", "migrate"), ("seed", "seed_demo")):
+                supervisor.run_once(
+                    Process(name, [sys.executable, "manage.py", command])
+                )
+            for process in table:
+                supervisor.start(process)
+            _wait_until_ready(supervisor, port)
+            supervisor.say(f"ready in {time.monotonic() - started_at:.1f} s")
+            print(_banner(directory), flush=True)
+            supervisor.run()
+    except StopRequested:
+        return 0
+    except (CannotStart, Failed) as problem:
+        print(problem, file=sys.stderr)
+    return 1
+
+
+def _check_ports(port: int, sandbox_port: int) -> None:
+    for variable, number in (("PORT", port), ("SANDBOX_PORT", sandbox_port)):
+        if not port_is_free(number):
+            raise Failed(
+                f"Port {number} is in use by another program. "
+                f"Choose another one: {variable}={number + 100} make demo"
+            )
+
+
+def _start_servers(supervisor: Supervisor, directory: Path) -> None:
+    """Start those that nobody configured, and tell every later process where they are."""
+    embedded: dict[str, Server] = {
+        "DATABASE_URL": Postgres(directory / "postgres"),
+        "REDIS_URL": Valkey(directory / "valkey"),
+    }
+    missing = {
+        variable: server
+        for variable, server in embedded.items()
+        if not supervisor.environment.get(variable)
+    }
+    for server in missing.values():
+        supervisor.start(
+            Process(
+                server.name,
+                server.arguments,
+                stage=SERVERS,
+                stop_signal=server.stop_signal,
+                grace=20,
+                prepare=server.prepare,
+            )
+        )
+    for variable, server in missing.items():
+        if not supervisor.wait_until(server.is_ready, timeout=PATIENCE):
+            raise Failed(f"{server.name} did not start; its own lines above say why.")
+        supervisor.environment[variable] = server.url
+
+
+def _announced(supervisor: Supervisor) -> AbstractContextManager[None]:
+    """Let a `manage.py` run by hand find this demo's servers."""
+    names = (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "SANDBOX_URL",
+        "PUBLIC_URL",
+        "POSTMAN_ENVIRONMENT",
+    )
+    facts = {name: supervisor.environment[name] for name in names}
+    return announced(supervisor.run_directory / "urls.json", json.dumps(facts))
+
+
+def _wait_until_ready(supervisor: Supervisor, port: int) -> None:
+    if not supervisor.wait_until(lambda: _answer(port)[0] == 200, timeout=PATIENCE):
+        raise Failed(f"The demo did not become ready. /readyz says: {_answer(port)[1]}")
+
+
+def _answer(port: int) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/readyz", timeout=5
+        ) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")[:2000]
+    except OSError as error:
+        return 0, str(error)
+
+
+def _banner(directory: Path) -> str:
+    """Where to go, from the facts that seed_demo wrote."""
+    facts = json.loads((directory / "demo.json").read_text())
+    body = json.dumps(
+        {"recipient": "6581230001", "language": "english", "values": facts["values"]},
+        ensure_ascii=False,
+    )
+    url = f"{facts['base_url']}/api/v2/campaigns/{facts['campaign_id']}/messages"
+    return f"""
+  Postman is running.
+
+    Open      {facts["base_url"]}
+    Sign in   as {facts["officer"]}; the code arrives in the sandbox's outbox:
+    Outbox    {facts["sandbox_url"]}
+
+  Send one message through the API:
+
+    curl {shlex.quote(url)} \\
+      -H 'Authorization: Bearer {facts["api_key"]}' \\
+      -H 'Content-Type: application/json' \\
+      -d {shlex.quote(body)}
+
+  Ctrl-C stops everything. The data stays in {directory}.
+"""
