@@ -39,8 +39,13 @@ TEST_NOTICE = "This is only a training message. Please ignore it."
 
 def compose(header: str, body_text: str, language: str, notice: str = "") -> str:
     """The whole text a recipient sees around a body that has its values."""
+    return wrap(header, body_text, FOOTERS[language], notice)
+
+
+def wrap(header: str, body_text: str, footer: str, notice: str = "") -> str:
+    """`compose` with the very footer that a template body was pinned with."""
     opening = f"{notice}\n\n" if notice else ""
-    return f"{opening}{header}\n\n---\n\n{body_text}\n\n---\n\n{FOOTERS[language]}"
+    return f"{opening}{header}\n\n---\n\n{body_text}\n\n---\n\n{footer}"
 
 
 # Characters --------------------------------------------------------------------------------

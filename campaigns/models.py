@@ -1,0 +1,269 @@
+"""What may be sent, by whom, from where."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from campaigns import sms, templating
+from postman.accounts.models import Agency, User
+from postman.crypto import EncryptedTextField
+from postman.ids import PublicIdModel, new_id, now_ms
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+MAX_API_KEYS = 3
+MAX_ALLOWED_ADDRESSES = 20
+DEFAULT_CALLS_PER_SECOND = 10
+
+
+class RecipientType(models.TextChoices):
+    PUBLIC = "member_of_public", "Member of Public"
+    STAFF = "internal_staff", "Internal Staff"
+
+
+class Language(models.TextChoices):
+    ENGLISH = "english", "English"
+    CHINESE = "chinese", "Chinese"
+    MALAY = "malay", "Malay"
+    TAMIL = "tamil", "Tamil"
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    def alive(self) -> CampaignQuerySet:
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, user: User) -> CampaignQuerySet:
+        """Campaigns this person is a member of; every page starts here, so the rest is a 404."""
+        return self.alive().filter(memberships__user=user)
+
+
+class Campaign(PublicIdModel):
+    id_prefix = "campaign"
+
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="campaigns")
+    creator = models.ForeignKey(User, models.PROTECT, related_name="+")
+    name = models.CharField(max_length=25)
+    recipient_type = models.CharField(max_length=20, choices=RecipientType.choices)
+    sender_id = models.CharField(max_length=20, help_text="What the handset shows as the sender.")
+    calls_per_second = models.PositiveSmallIntegerField(default=DEFAULT_CALLS_PER_SECOND)
+    created_at = models.DateTimeField(default=now_ms)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CampaignQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        memberships: RelatedManager[Membership]
+        api_keys: RelatedManager[ApiKey]
+        allowed_addresses: RelatedManager[AllowedAddress]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(recipient_type__in=RecipientType.values),
+                name="campaigns_have_a_known_recipient_type",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def bodies(self) -> dict[str, TemplateBody]:
+        """Language → its text, in the order of `Language`. Queries once; bodies never change."""
+        rows = {row.language: row for row in TemplateBody.objects.filter(template__campaign=self)}
+        return {language: rows[language] for language in Language.values if language in rows}
+
+    @property
+    def is_for_staff(self) -> bool:
+        return self.recipient_type == RecipientType.STAFF
+
+
+class Template(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    campaign = models.OneToOneField(Campaign, models.CASCADE, related_name="template")
+    created_at = models.DateTimeField(default=now_ms)
+
+    def __str__(self) -> str:
+        return f"template of {self.campaign_id}"
+
+
+class TemplateBody(models.Model):
+    """The text in one language. Never changed once made: a trigger says so (v2-sms §10A.4)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    template = models.ForeignKey(Template, models.CASCADE, related_name="bodies")
+    language = models.CharField(max_length=10, choices=Language.choices)
+    body = models.TextField()
+    # Pinned with the text, so that what was sent can always be shown, byte for byte.
+    header = models.CharField(max_length=60)
+    footer = models.CharField(max_length=200)
+    creator = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=now_ms)
+    updated_at = models.DateTimeField(default=now_ms)
+
+    class Meta:
+        verbose_name_plural = "template bodies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["template", "language"], name="one_body_per_language_of_a_template"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(language__in=Language.values),
+                name="bodies_have_a_known_language",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.language} of {self.template_id}"
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """The text with one person's values; raises templating.MissingValue."""
+        return templating.render(self.body, values)
+
+    def full_message(self, values: Mapping[str, str]) -> str:
+        """Exactly what is sent: header, text and footer (v2-sms §6.3)."""
+        return sms.wrap(self.header, self.render(values), self.footer, settings.TRAINING_NOTICE)
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Campaign Owner"
+    MEMBER = "member", "Member"
+    RESTRICTED = "member_restricted", "Member Restricted"
+
+
+class Membership(models.Model):
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_opened_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "user"], name="one_membership_per_person_and_campaign"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="members_have_a_known_role"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.campaign_id}"
+
+    @property
+    def is_owner(self) -> bool:
+        return self.role == Role.OWNER
+
+    @property
+    def sees_only_own(self) -> bool:
+        return self.role == Role.RESTRICTED
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def find(self, secret: str) -> ApiKey | None:
+        """The key whose secret this is. Looked up by hash, so no comparison leaks its time."""
+        return (
+            self.select_related("campaign__agency", "creator")
+            .filter(secret_hash=hash_key(secret), campaign__deleted_at=None)
+            .first()
+        )
+
+
+class ApiKey(models.Model):
+    """One of at most three keys of a campaign (v2-sms §3). The secret itself is not stored."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="api_keys")
+    label = models.CharField(max_length=50, blank=True)
+    shown = models.CharField(max_length=20, help_text="Prefix and first five characters.")
+    secret_hash = models.CharField(max_length=64, unique=True)
+    creator = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.shown}…"
+
+    @classmethod
+    def issue(cls, *, campaign: Campaign, creator: User, label: str = "") -> tuple[ApiKey, str]:
+        """A new key and its secret, which nobody can read again after this call."""
+        secret = settings.API_KEY_PREFIX + secrets.token_urlsafe(32)
+        key = cls.objects.create(
+            campaign=campaign,
+            creator=creator,
+            label=label,
+            shown=secret[: len(settings.API_KEY_PREFIX) + 5],
+            secret_hash=hash_key(secret),
+        )
+        return key, secret
+
+
+def hash_key(secret: str) -> str:
+    """SHA-256: the secret has 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class AllowedAddress(models.Model):
+    """A caller's address that may use the campaign's keys: single ones, IPv4 or IPv6 (v2-sms §3)."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="allowed_addresses")
+    address = models.GenericIPAddressField(unpack_ipv4=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["campaign", "address"], name="an_address_is_allowed_once_per_campaign"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class TwilioCredentials(models.Model):
+    """An agency's own Twilio account, for Internal Staff campaigns (v2-sms §10.3)."""
+
+    campaign = models.OneToOneField(Campaign, models.CASCADE, related_name="twilio_credentials")
+    account_sid = models.CharField(max_length=34)
+    api_key_sid = models.CharField(max_length=34)
+    api_secret = EncryptedTextField()
+    messaging_service_sid = models.CharField(max_length=34)
+    # Twilio signs its receipts with this one, and only with this one.
+    auth_token = EncryptedTextField(null=True)
+    verified_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "Twilio credentials"
+
+    def __str__(self) -> str:
+        return f"{self.account_sid[:6]}…"
+
+
+class CampaignDraft(models.Model):
+    """What an officer has typed in the three steps so far; gone once the campaign is made."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    creator = models.ForeignKey(User, models.CASCADE, related_name="drafts")
+    name = models.CharField(max_length=25)
+    recipient_type = models.CharField(max_length=20, choices=RecipientType.choices, blank=True)
+    # JSON of the verified Twilio form, sealed as a whole.
+    twilio = EncryptedTextField(null=True)
+    bodies = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name

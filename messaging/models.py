@@ -1,0 +1,345 @@
+"""Sending, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from campaigns.models import Campaign, Membership, TemplateBody
+from messaging.channels.base import DELIVERY_ERRORS
+from messaging.states import PAGE_GROUPS, TERMINAL, WAITING, Status
+from postman.accounts.models import User
+from postman.ids import PublicIdModel, new_id, now_ms
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+MAX_RETRIES = 3
+
+
+class BatchStatus(models.TextChoices):
+    """An upload becomes a batch in place: one row, from the file to the last message.
+
+        uploaded → checking → invalid                    the whole file is refused
+                      └→ ready → scheduled ─┐            rows staged, an officer decides
+                           └────────────────┴→ messages_enqueuing → messages_enqueued
+                                                      └→ messages_enqueuing_failed
+        uploaded, ready, scheduled → discarded
+    """
+
+    UPLOADED = "uploaded", "Waiting to be checked"
+    CHECKING = "checking", "Being checked"
+    INVALID = "invalid", "Has errors"
+    READY = "ready", "Ready to send"
+    SCHEDULED = "scheduled", "Scheduled"
+    ENQUEUING = "messages_enqueuing", "Delivery in progress"
+    ENQUEUED = "messages_enqueued", "Delivery in progress"
+    ENQUEUING_FAILED = "messages_enqueuing_failed", "Could not be queued"
+    DISCARDED = "discarded", "Discarded"
+
+
+# Accepted for sending, so it belongs in lists and logs.
+SENT_STATUSES = (BatchStatus.ENQUEUING, BatchStatus.ENQUEUED, BatchStatus.ENQUEUING_FAILED)
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def visible_to(self, membership: Membership) -> BatchQuerySet:
+        rows = self.filter(campaign_id=membership.campaign_id)
+        return rows.filter(creator_id=membership.user_id) if membership.sees_only_own else rows
+
+    def due(self, now: Any) -> BatchQuerySet:
+        return self.filter(status=BatchStatus.SCHEDULED, scheduled_at__lte=now)
+
+
+class Batch(PublicIdModel):
+    """One CSV file and the messages made of it."""
+
+    id_prefix = "batch"
+
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="batches")
+    creator = models.ForeignKey(User, models.PROTECT, related_name="+")
+    status = models.CharField(
+        max_length=30, choices=BatchStatus.choices, default=BatchStatus.UPLOADED
+    )
+    original_file_name = models.CharField(max_length=255)
+    file = models.FileField(upload_to="uploads/%Y/%m/", max_length=200, blank=True)
+    file_bytes = models.BigIntegerField(default=0)
+    file_sha256 = models.CharField(max_length=64, blank=True)
+    # The uploaded rows that are wrong, with a column that says why (v2-sms §9).
+    report = models.FileField(upload_to="reports/%Y/%m/", max_length=200, blank=True)
+
+    # Progress and outcome of the check.
+    bytes_checked = models.BigIntegerField(default=0)
+    rows_checked = models.IntegerField(default=0)
+    rows_bad = models.IntegerField(default=0)
+    errors_total = models.IntegerField(default=0)
+    # {"code", "message"} where the file as a whole is refused.
+    file_fault = models.JSONField(null=True)
+    # The first bad rows, for the page: [{"row": 4, "recipient": …, "reasons": [{"column", "message"}]}]
+    first_faults = models.JSONField(default=list)
+    # messaging.recipients.Summary as a dict: languages, segments, cost, duplicates…
+    summary = models.JSONField(default=dict)
+    checked_at = models.DateTimeField(null=True)
+
+    scheduled_at = models.DateTimeField(null=True)
+    # When an officer (or the API) said send.
+    accepted_at = models.DateTimeField(null=True)
+    total_messages = models.IntegerField(default=0)
+    # Work that a process holds until then; past it, anyone may take it over.
+    lease_until = models.DateTimeField(null=True)
+    # The provider was away or asked for patience: no message of this batch leaves before then.
+    hold_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=now_ms)
+    updated_at = models.DateTimeField(default=now_ms)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        indexes = [
+            models.Index(fields=["campaign", "-created_at", "-id"], name="batches_of_a_campaign"),
+            models.Index(
+                fields=["status", "scheduled_at"],
+                condition=Q(status__in=["uploaded", "checking", "scheduled", "messages_enqueuing"]),
+                name="batches_with_work_to_do",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=BatchStatus.values), name="batches_have_a_known_status"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="scheduled") | Q(scheduled_at__isnull=False),
+                name="scheduled_batches_have_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status in SENT_STATUSES
+
+    def counts(self) -> dict[str, int]:
+        """Status → number of its messages now. One query over counters, never over messages."""
+        return Counter.objects.filter(batch=self).by_status()
+
+
+class StagedRow(models.Model):
+    """A checked row that waits for the word to send. Moved, not copied, into `Message`."""
+
+    pk = models.CompositePrimaryKey("batch_id", "row")
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="staged_rows", db_index=False)
+    row = models.IntegerField(help_text="As a spreadsheet numbers it: the first one is 2.")
+    message_id = models.UUIDField()
+    template_body = models.ForeignKey(TemplateBody, models.PROTECT, db_index=False, related_name="+")
+    recipient = models.CharField(max_length=20)
+    values = models.JSONField()
+    segments = models.PositiveSmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"row {self.row} of {self.batch_id}"
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def visible_to(self, membership: Membership) -> MessageQuerySet:
+        """All of the campaign; for a restricted member only what they sent by hand (v2-sms Q35)."""
+        rows = self.filter(campaign_id=membership.campaign_id)
+        if membership.sees_only_own:
+            rows = rows.filter(creator_id=membership.user_id, via_api=False)
+        return rows
+
+    def newest_first(self) -> MessageQuerySet:
+        return self.order_by("-created_at", "-id")
+
+
+class Message(PublicIdModel):
+    """What one person receives. Mirrors the status of its latest attempt."""
+
+    id_prefix = "message"
+
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, related_name="messages", db_index=False
+    )
+    batch = models.ForeignKey(
+        Batch, models.PROTECT, null=True, related_name="messages", db_index=False
+    )
+    row = models.IntegerField(null=True)
+    template_body = models.ForeignKey(TemplateBody, models.PROTECT, db_index=False, related_name="+")
+    creator = models.ForeignKey(User, models.PROTECT, db_index=False, related_name="+")
+    via_api = models.BooleanField(default=False)
+    recipient = models.CharField(max_length=20)
+    values = models.JSONField()
+    segments = models.PositiveSmallIntegerField()
+    status = models.CharField(max_length=13, choices=Status.choices, default=Status.CREATED)
+    attempts_made = models.PositiveSmallIntegerField(default=0)
+    # Not to be sent before: set when the provider was away.
+    due_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=now_ms)
+    updated_at = models.DateTimeField(default=now_ms)
+
+    objects = MessageQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        attempts: RelatedManager[Attempt]
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["campaign", "-created_at", "-id"], name="messages_of_a_campaign"),
+            # Singles have no batch: nulls are one lane of this index, each batch another.
+            models.Index(
+                fields=["batch", "id"],
+                condition=Q(status__in=[str(status) for status in WAITING]),
+                name="messages_waiting_to_be_sent",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "row"], name="one_message_per_row_of_a_batch"),
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="messages_have_a_known_status"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def full_message(self) -> str:
+        """Exactly what was or will be sent; bodies never change, so neither does this."""
+        return self.template_body.full_message(self.values)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def can_retry(self) -> bool:
+        return self.status == Status.FAILURE and self.attempts_made <= MAX_RETRIES
+
+
+class Attempt(models.Model):
+    """One try at a message: the first send, and up to three retries. State moves here."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    message = models.ForeignKey(Message, models.CASCADE, related_name="attempts", db_index=False)
+    number = models.PositiveSmallIntegerField()
+    status = models.CharField(max_length=13, choices=Status.choices)
+    # One of the delivery errors of v2-sms §8.3; the provider's own code stands beside it.
+    error_code = models.CharField(max_length=30, blank=True)
+    provider_code = models.CharField(max_length=20, blank=True)
+    reference = models.CharField(max_length=64, blank=True, help_text="The provider's own id.")
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=now_ms)
+    updated_at = models.DateTimeField(default=now_ms)
+    sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(status="sending"),
+                name="attempts_being_handed_over",
+            ),
+            models.Index(
+                fields=["updated_at"], condition=Q(status="unknown"), name="attempts_unheard_of"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["message", "number"], name="one_attempt_per_number"),
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="attempts_have_a_known_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="failure", error_code__gt="") | ~Q(status="failure") & Q(error_code=""),
+                name="failures_and_only_they_have_an_error",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.message_id}"
+
+    @property
+    def error(self) -> Any:
+        """The plain sentence and the type of what went wrong, or None."""
+        return DELIVERY_ERRORS.get(self.error_code)
+
+
+class CounterQuerySet(models.QuerySet["Counter"]):
+    def by_status(self) -> dict[str, int]:
+        """Status → number; every status stands there, and "total" as well."""
+        found = dict(self.values_list("status").annotate(Sum("n")).order_by())
+        return {"total": found.get(Counter.TOTAL, 0)} | {
+            status: found.get(status, 0) for status in Status.values
+        }
+
+    def grouped(self) -> dict[str, int]:
+        """What a page shows: total, pending, sent, delivered, failed, unknown; they add up."""
+        counts = self.by_status()
+        groups = {name: sum(counts[s] for s in statuses) for name, statuses in PAGE_GROUPS.items()}
+        return {"total": counts["total"], **groups}
+
+
+class Counter(models.Model):
+    """How many messages stand where: changes are added as rows, in the transaction that moves them.
+
+    Rows are only added (nothing to wait for, nothing to deadlock on) and now and then folded
+    together by `delivery.fold_counters`, which changes no sum.
+    """
+
+    TOTAL = "total"
+
+    id = models.BigAutoField(primary_key=True)
+    campaign = models.ForeignKey(Campaign, models.CASCADE, db_index=False, related_name="counters")
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, null=True, db_index=False, related_name="counters"
+    )
+    hour = models.DateTimeField()
+    status = models.CharField(max_length=13)
+    n = models.IntegerField()
+
+    objects = CounterQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["campaign", "hour"], name="counters_of_a_campaign"),
+            models.Index(fields=["batch"], name="counters_of_a_batch"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.n:+}"
+
+
+class ProviderEvent(models.Model):
+    """One report of a provider, kept as it came (without the person's number), counted once."""
+
+    id = models.BigAutoField(primary_key=True)
+    provider = models.CharField(max_length=20)
+    event_id = models.CharField(max_length=120)
+    attempt_id = models.UUIDField()
+    kind = models.CharField(max_length=20)
+    code = models.CharField(max_length=20, blank=True)
+    reference = models.CharField(max_length=64, blank=True)
+    raw = models.JSONField(default=dict)
+    received_at = models.DateTimeField(default=timezone.now)
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(applied_at=None), name="events_waiting_to_be_applied"
+            ),
+            models.Index(fields=["attempt_id"], name="events_of_an_attempt"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "event_id"], name="an_event_of_a_provider_counts_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.kind}"

@@ -1,0 +1,59 @@
+"""The one state machine of an attempt, mirrored by its message (v2-sms §5). Pure.
+
+    created → enqueued → sending → sent → sent_to_telco → success
+                            │        │         │
+                            │        └─────────┴────────→ failure
+                            ├→ failure   the provider refused, or the fault was ours
+                            ├→ enqueued  the provider certainly did not take it: tried again
+                            └→ unknown   nobody heard the outcome: never resent by itself;
+                                         any later report moves it on
+
+A report only ever moves an attempt forward; what comes late or twice changes nothing. A retry is a
+new attempt, and only it brings a message back to `created`.
+"""
+
+from django.db.models import TextChoices
+
+
+class Status(TextChoices):
+    CREATED = "created", "Pending"
+    ENQUEUED = "enqueued", "Pending"
+    SENDING = "sending", "Pending"
+    UNKNOWN = "unknown", "Outcome unknown"
+    SENT = "sent", "Sent"
+    SENT_TO_TELCO = "sent_to_telco", "Sent to telco"
+    SUCCESS = "success", "Delivered"
+    FAILURE = "failure", "Failed"
+
+
+RANK = {
+    Status.CREATED: 0,
+    Status.ENQUEUED: 1,
+    Status.SENDING: 2,
+    Status.UNKNOWN: 3,
+    Status.SENT: 4,
+    Status.SENT_TO_TELCO: 5,
+    Status.SUCCESS: 6,
+    Status.FAILURE: 6,
+}
+WAITING = (Status.CREATED, Status.ENQUEUED)
+UNDER_WAY = (Status.SENDING, Status.SENT, Status.SENT_TO_TELCO)
+TERMINAL = (Status.SUCCESS, Status.FAILURE)
+# What a page adds up, in this order; together they are all messages.
+PAGE_GROUPS = {
+    "pending": (Status.CREATED, Status.ENQUEUED, Status.SENDING),
+    "sent": (Status.SENT, Status.SENT_TO_TELCO),
+    "delivered": (Status.SUCCESS,),
+    "failed": (Status.FAILURE,),
+    "unknown": (Status.UNKNOWN,),
+}
+
+
+def advance(current: str, reported: str) -> str:
+    """Where an attempt stands after a report: further on, or where it was."""
+    return reported if RANK[Status(reported)] > RANK[Status(current)] else current
+
+
+def in_api(status: str) -> str:
+    """The seven states of v2: an attempt with an unheard outcome is still being handed over."""
+    return Status.SENDING.value if status == Status.UNKNOWN else status

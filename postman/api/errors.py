@@ -1,0 +1,80 @@
+"""The one error shape of the APIs (v2-sms §8.1), and the status of every code (§8.2)."""
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from postman.errors import Refused
+
+logger = logging.getLogger(__name__)
+
+# Every other refusal is a 400 (v2-sms §8.2).
+STATUS = {
+    "authentication_required": 401,
+    "invalid_api_key_provided": 401,
+    "resource_not_found": 404,
+    "invalid_path": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "too_many_requests": 429,
+}
+CODES = {
+    exceptions.ParseError: "parameter_invalid",
+    exceptions.ValidationError: "parameter_invalid",
+    exceptions.NotAuthenticated: "authentication_required",
+    exceptions.AuthenticationFailed: "invalid_api_key_provided",
+    exceptions.NotFound: "resource_not_found",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+}
+
+
+def body(request: Any, code: str, message: str, status: int) -> dict[str, Any]:
+    return {
+        "error": {
+            "code": code,
+            "message": message,
+            "type": "server_error" if status >= 500 else "domain_error",
+            "id": getattr(request, "id", ""),
+        }
+    }
+
+
+def envelope(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
+    return JsonResponse(body(request, code, message, status), status=status)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's handler: refusals and DRF's own exceptions in our envelope; the rest is a 500."""
+    request = context["request"]._request
+    if isinstance(error, Refused):
+        code, message = error.code, error.message
+        status = STATUS.get(code, 400)
+    elif isinstance(error, exceptions.APIException):
+        code = next((c for kind, c in CODES.items() if isinstance(error, kind)), "parameter_invalid")
+        message, status = _sentence(error.detail), STATUS.get(code, error.status_code)
+    else:
+        return None
+    set_rollback()
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(body(request, code, message, status), status=status, headers=headers)
+
+
+def _sentence(detail: Any, path: str = "") -> str:
+    """DRF's nested detail as one line: `values.name: must not be empty.`"""
+    if isinstance(detail, dict):
+        parts = [
+            _sentence(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
+            for key, value in detail.items()
+        ]
+        return " ".join(parts)
+    if isinstance(detail, list):
+        return " ".join(_sentence(item, path) for item in detail)
+    return f"{path}: {detail}" if path else str(detail)

@@ -1,0 +1,33 @@
+"""The Celery application: `celery -A postman.celery worker`, `… beat`."""
+
+import logging
+import os
+from typing import Any
+
+from celery import Celery, Task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postman.settings.production")
+
+app = Celery("postman")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+logger = logging.getLogger(__name__)
+
+
+def ring(task: Task, *args: Any) -> None:
+    """Wake a worker once the transaction stands.
+
+    Nothing depends on the bell: the work is a row, and `messaging.tick` finds it a second later.
+    So a broker that is away must not fail what was just accepted.
+    """
+
+    def publish() -> None:
+        try:
+            task.apply_async(args)
+        except (OperationalError, OSError):
+            logger.warning("the broker is away: %s waits for the next tick", task.name)
+
+    transaction.on_commit(publish)

@@ -1,0 +1,66 @@
+"""Where it is deployed. Every secret comes from the environment; a missing one stops the start."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from .base import *
+from .base import AWS_REGION, DATABASE_DEFAULTS, env
+
+_REQUIRED = [
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "ALLOWED_HOSTS",
+    "PUBLIC_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "MEDIA_ROOT",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_MESSAGING_SERVICE_SID",
+]
+_missing = [name for name in _REQUIRED if not env.str(name, "")]
+if _missing:
+    raise ImproperlyConfigured(f"Set these environment variables: {', '.join(_missing)}")
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY")
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
+PUBLIC_URL = env.str("PUBLIC_URL")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+DATABASES = {"default": {**env.db_url("DATABASE_URL"), **DATABASE_DEFAULTS}}
+REDIS_URL = env.str("REDIS_URL")
+CELERY_BROKER_URL = REDIS_URL
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+MEDIA_ROOT = env.path("MEDIA_ROOT")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+SECURE_SSL_REDIRECT = True
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_NAME = "__Host-sessionid"
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_NAME = "__Host-csrftoken"
+
+CHANNELS = {
+    "sms": {
+        "BACKEND": "messaging.channels.twilio.Twilio",
+        "OPTIONS": {
+            "account_sid": env.str("TWILIO_ACCOUNT_SID"),
+            "username": env.str("TWILIO_API_KEY_SID", env.str("TWILIO_ACCOUNT_SID")),
+            "password": env.str("TWILIO_API_SECRET", env.str("TWILIO_AUTH_TOKEN")),
+            "auth_token": env.str("TWILIO_AUTH_TOKEN"),
+            "messaging_service_sid": env.str("TWILIO_MESSAGING_SERVICE_SID"),
+        },
+    }
+}
+ANYMAIL = {"AMAZON_SES_CLIENT_PARAMS": {"region_name": AWS_REGION}}

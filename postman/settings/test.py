@@ -1,0 +1,12 @@
+"""With these settings, tests run faster and touch nothing of the demo's."""
+
+import os
+import tempfile
+
+from .local import *
+from .local import LOGGING
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+MEDIA_ROOT = os.path.join(tempfile.gettempdir(), f"postman-test-files-{os.getpid()}")
+STATIC_ROOT = MEDIA_ROOT
+LOGGING = {**LOGGING, "root": {"handlers": ["console"], "level": "WARNING"}}

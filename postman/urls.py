@@ -1,0 +1,26 @@
+from django.contrib import admin
+from django.urls import include, path, register_converter
+from django.views.generic import RedirectView
+
+from postman import ids
+from postman.health import healthz, readyz
+
+register_converter(ids.CampaignId, "campaign_id")
+register_converter(ids.BatchId, "batch_id")
+register_converter(ids.MessageId, "message_id")
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="campaign-list"), name="home"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("", include("postman.accounts.urls")),
+    path("campaigns/", include("campaigns.urls")),
+    path("campaigns/", include("messaging.urls")),
+    path("callbacks/", include("messaging.callbacks.urls")),
+    path("api/v2/", include("messaging.api.v2.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler404 = "postman.pages.not_found"
+handler403 = "postman.pages.forbidden"
+handler500 = "postman.pages.server_error"

@@ -1,0 +1,54 @@
+"""Data for tests. Every value that matters to a test is written in the test itself."""
+
+from typing import Any
+
+import factory
+
+from campaigns.models import Campaign, Membership, Role, Template, TemplateBody
+from campaigns.sms import FOOTERS
+from postman.accounts.models import Agency, User
+
+
+class AgencyFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Agency
+
+    name = factory.Sequence(lambda n: f"Agency {n}")
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = User
+
+    email = factory.Sequence(lambda n: f"officer{n}@agency.gov.sg")
+    agency = factory.SubFactory(AgencyFactory)
+    can_create_campaigns = True
+
+
+class CampaignFactory(factory.django.DjangoModelFactory):
+    """An SMS campaign with its bodies and its creator as owner: `CampaignFactory(bodies={…})`."""
+
+    class Meta:
+        model = Campaign
+        skip_postgeneration_save = True
+
+    creator = factory.SubFactory(UserFactory)
+    agency = factory.SelfAttribute("creator.agency")
+    name = factory.Sequence(lambda n: f"Campaign {n}")
+    recipient_type = "member_of_public"
+    sender_id = "gov.sg"
+
+    @factory.post_generation
+    def bodies(obj: Campaign, create: bool, extracted: dict[str, str] | None, **_: Any) -> None:
+        texts = extracted or {"english": "Dear {{name}}, see you at {{clinic}}."}
+        template = Template.objects.create(campaign=obj)
+        for language, body in texts.items():
+            TemplateBody.objects.create(
+                template=template,
+                language=language,
+                body=body,
+                header=obj.agency.name,
+                footer=FOOTERS[language],
+                creator=obj.creator,
+            )
+        Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
