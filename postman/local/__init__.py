@@ -18,9 +18,7 @@ def directory() -> Path:
 def urls() -> dict[str, str] | None:
     """The environment of the demo that runs from this directory, None when none does."""
     try:
-        facts: dict[str, str] = json.loads(
-            (directory() / "run" / "urls.json").read_text()
-        )
+        facts: dict[str, str] = json.loads((directory() / "run" / "urls.json").read_text())
     except (OSError, ValueError):
         return None
     return facts

@@ -64,9 +64,7 @@ def _copy() -> None:
     VENDOR.mkdir(parents=True)
     component = PACKAGES / "sgds-web-component"
     _write("sgds.css", _text(PACKAGES / "sgds" / "css" / "sgds.css"))
-    _write(
-        "masthead.js", _text(component / "components" / "Masthead" / "index.umd.min.js")
-    )
+    _write("masthead.js", _text(component / "components" / "Masthead" / "index.umd.min.js"))
     _write(
         "masthead.css",
         "".join(_scoped(component / "themes" / f"{n}.css") for n in THEMES),

@@ -21,9 +21,7 @@ from postman.local.supervisor import (
     announced,
 )
 
-SERVERS, DOORS, WORKERS = range(
-    3
-)  # stages: a worker finishes its chunk while all else still runs
+SERVERS, DOORS, WORKERS = range(3)  # stages: a worker finishes its chunk while all else still runs
 PATIENCE = 90.0
 
 
@@ -121,9 +119,7 @@ def demo(environ: Mapping[str, str] = os.environ) -> int:
             _start_servers(supervisor, directory)
             announcements.enter_context(_announced(supervisor))
             for name, command in (("migrate", "migrate"), ("seed", "seed_demo")):
-                supervisor.run_once(
-                    Process(name, [sys.executable, "manage.py", command])
-                )
+                supervisor.run_once(Process(name, [sys.executable, "manage.py", command]))
             for process in table:
                 supervisor.start(process)
             _wait_until_ready(supervisor, port)
@@ -194,9 +190,7 @@ def _wait_until_ready(supervisor: Supervisor, port: int) -> None:
 
 def _answer(port: int) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{port}/readyz", timeout=5
-        ) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")[:2000]

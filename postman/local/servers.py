@@ -6,7 +6,6 @@ directory to everybody. Here the servers run in the foreground of whoever starts
 
 import fcntl
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -45,7 +44,6 @@ SETTINGS = {
 # For data that a test throws away: survives a killed server, not a power cut.
 CARELESS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -61,9 +59,7 @@ class Postgres:
     """One PostgreSQL cluster under `directory`, with a database and a role named postman."""
 
     name = "postgres"
-    stop_signal = (
-        signal.SIGINT
-    )  # PostgreSQL's "fast" shutdown: does not wait for clients
+    stop_signal = signal.SIGINT  # PostgreSQL's "fast" shutdown: does not wait for clients
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
         self.directory = directory.resolve()
@@ -77,9 +73,7 @@ class Postgres:
 
     def arguments(self) -> list[str]:
         settings = self.settings | {"port": str(_port(self.directory))}
-        options = [
-            word for key, value in settings.items() for word in ("-c", f"{key}={value}")
-        ]
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return [
             *_as_user(),
             str(POSTGRES_BINARIES / "postgres"),
@@ -127,7 +121,7 @@ class Postgres:
         )
         _run(
             *("postgres", "--single", "-D", str(draft), "postgres"),
-            input=f"ALTER ROLE postman PASSWORD '{_password(self.directory)}';\n"
+            script=f"ALTER ROLE postman PASSWORD '{_password(self.directory)}';\n"
             "CREATE DATABASE postman;\n",
         )
         rule = "host all all 127.0.0.1/32 scram-sha-256\n"
@@ -147,9 +141,7 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        return (
-            f"redis://:{_password(self.directory)}@127.0.0.1:{_port(self.directory)}/0"
-        )
+        return f"redis://:{_password(self.directory)}@127.0.0.1:{_port(self.directory)}/0"
 
     def arguments(self) -> list[str]:
         (program,) = VALKEY_BINARIES.glob("*/valkey-server")
@@ -249,9 +241,7 @@ def start(server: Server, *, timeout: float = 30) -> subprocess.Popen[bytes]:
     return process
 
 
-def stop(
-    server: Server, process: subprocess.Popen[bytes], *, timeout: float = 10
-) -> None:
+def stop(server: Server, process: subprocess.Popen[bytes], *, timeout: float = 10) -> None:
     """Stop a server that `start` returned: politely, then not."""
     process.send_signal(server.stop_signal)
     try:
@@ -303,11 +293,8 @@ def _claim_port(directory: Path) -> None:
 def _free_port() -> int:
     # Below the range that systems hand out for outgoing connections, so that nobody takes the
     # port while a killed server is being restarted.
-    return next(
-        port
-        for port in iter(lambda: random.randint(20000, 30000), 0)
-        if port_is_free(port)
-    )
+    candidates = iter(lambda: 20000 + secrets.randbelow(10000), None)
+    return next(port for port in candidates if port_is_free(port))
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -341,12 +328,12 @@ def _works_in(process: psutil.Process, program: str, directory: Path) -> bool:
         return False
 
 
-def _run(program: str, *arguments: str, input: str | None = None) -> None:
+def _run(program: str, *arguments: str, script: str | None = None) -> None:
     command = [*_as_user(), str(POSTGRES_BINARIES / program), *arguments]
     result = subprocess.run(
         command,
         check=False,
-        input=input,
+        input=script,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -365,9 +352,7 @@ def _as_user() -> list[str]:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise CannotStart(
-            "As root, PostgreSQL needs the setpriv command (package util-linux)."
-        )
+        raise CannotStart("As root, PostgreSQL needs the setpriv command (package util-linux).")
     capability = "-all,+dac_override"
     return [
         *(setpriv, f"--reuid={UNPRIVILEGED}", "--regid=65534", "--clear-groups"),

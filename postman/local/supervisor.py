@@ -14,18 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
-from postman.local.watchdog import Watchdog
+from postman.local.watchdog import Watchdog, is_running
 
 TICK = 0.1
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
-SETTLED = (
-    30.0  # seconds a child must have lived for its next restart to be prompt again
-)
+SETTLED = 30.0  # seconds a child must have lived for its next restart to be prompt again
 LONGEST_LINE = 64 * 1024
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 
@@ -151,9 +149,7 @@ class Supervisor:
         for stage in sorted(
             {child.process.stage for child in self.children.values()}, reverse=True
         ):
-            self._stop_stage(
-                [c for c in self.children.values() if c.process.stage == stage]
-            )
+            self._stop_stage([c for c in self.children.values() if c.process.stage == stage])
         self.children.clear()
 
     def say(self, text: str) -> None:
@@ -183,9 +179,7 @@ class Supervisor:
                     child.delay = FIRST_DELAY
                 child.restart_at = now + child.delay
                 ending = _ending(child.popen.returncode)
-                self.say(
-                    f"{child.process.name} {ending}; starting it again in {child.delay:g} s"
-                )
+                self.say(f"{child.process.name} {ending}; starting it again in {child.delay:g} s")
             elif child.restart_at is not None and now >= child.restart_at:
                 delay = min(child.delay * 2, LONGEST_DELAY)
                 self.start(child.process)
@@ -265,9 +259,7 @@ class Supervisor:
     def _print(self, name: str, line: str) -> None:
         prefix = f"{time.strftime('%H:%M:%S')} {name:<8} |"
         if self.colourful:
-            prefix = (
-                f"\x1b[{COLOURS[self.names.index(name) % len(COLOURS)]}m{prefix}\x1b[0m"
-            )
+            prefix = f"\x1b[{COLOURS[self.names.index(name) % len(COLOURS)]}m{prefix}\x1b[0m"
         try:
             self.output.write(f"{prefix} {line}\n")
             self.output.flush()
@@ -294,11 +286,9 @@ class Supervisor:
         lock.seek(0)
         holder = lock.read().strip()
         directory = self.run_directory.parent
-        if holder and _is_alive(int(holder)):
+        if holder and is_running(int(holder)):
             raise Failed(f"Another demo is running on {directory} (process {holder}).")
-        self.say(
-            "the previous run was killed; waiting until its processes have stopped"
-        )
+        self.say("the previous run was killed; waiting until its processes have stopped")
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -326,10 +316,9 @@ class Supervisor:
         )
 
     def _tell_watchdog(self, tell: Callable[..., None], *arguments: int) -> None:
-        try:
+        # Broken when it was killed; the next tick starts another and tells it everything.
+        with suppress(BrokenPipeError):
             tell(*arguments)
-        except BrokenPipeError:
-            pass  # it was killed; the next tick starts another and tells it everything
 
     def _pid_file(self, name: str) -> Path:
         return self.run_directory / f"{name}.pid"
@@ -350,20 +339,9 @@ def announced(path: Path, text: str) -> Iterator[None]:
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    # macOS answers "not permitted" for a group of zombies.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # macOS answers "not permitted" for a group of zombies
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _ending(returncode: int) -> str:

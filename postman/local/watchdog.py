@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 GRACE = 10.0
@@ -37,9 +39,7 @@ class Watchdog:
         assert process.stdin is not None
         return cls(process, process.stdin)
 
-    def guard(
-        self, pid: int, stop_signal: int = signal.SIGTERM, stage: int = 0
-    ) -> None:
+    def guard(self, pid: int, stop_signal: int = signal.SIGTERM, stage: int = 0) -> None:
         """Higher stages stop first; within one stage all stop together."""
         self._tell(f"guard {pid} {int(stop_signal)} {stage}")
 
@@ -71,8 +71,8 @@ def watch(lines: IO[str]) -> None:
                 guarded.pop(int(pid), None)
             case ["dismiss"]:
                 return
-    for stage in sorted({stage for stage, _ in guarded.values()}, reverse=True):
-        _stop({pid: number for pid, (its, number) in guarded.items() if its == stage})
+    for last in sorted({stage for stage, _ in guarded.values()}, reverse=True):
+        _stop({leader: number for leader, (its, number) in guarded.items() if its == last})
 
 
 def _stop(leaders: dict[int, int]) -> None:
@@ -80,20 +80,26 @@ def _stop(leaders: dict[int, int]) -> None:
     for pid, stop_signal in leaders.items():
         _send(os.kill, pid, stop_signal)
     deadline = time.monotonic() + GRACE
-    while (
-        any(_send(os.kill, pid, 0) for pid in leaders) and time.monotonic() < deadline
-    ):
+    while any(is_running(pid) for pid in leaders) and time.monotonic() < deadline:
         time.sleep(0.05)
     for pid in leaders:
         _send(os.killpg, pid, signal.SIGKILL)
 
 
-def _send(kill: Callable[[int, int], None], pid: int, number: int) -> bool:
+def is_running(pid: int) -> bool:
+    """A zombie is not: in a container, nobody may ever collect it."""
     try:
-        kill(pid, number)
-    except (ProcessLookupError, PermissionError):
+        os.kill(pid, 0)
+        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].startswith(" Z")
+    except ProcessLookupError:
         return False
-    return True
+    except OSError:
+        return True  # somebody else's, or a system without /proc
+
+
+def _send(kill: Callable[[int, int], None], pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        kill(pid, number)
 
 
 if __name__ == "__main__":
