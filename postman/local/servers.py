@@ -161,6 +161,7 @@ class Valkey:
             'save ""',
             f"appendonly {'yes' if self.durable else 'no'}",
             "always-show-logo no",
+            "loglevel warning",
         ]
         _write_secret(self.directory / "valkey.conf", "\n".join(lines) + "\n")
 
