@@ -3,7 +3,7 @@
 import re
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, ValidationResult
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
 
 # Numbers that fail in a set way on the test site (one for each delivery error).
 TEST_NUMBERS = frozenset(
@@ -19,6 +19,7 @@ TEST_NUMBERS = frozenset(
 )
 
 EXAMPLE = "6591234567"
+USE_MOBILE = "Use a Singapore mobile number: 65, then 8 digits starting with 8 or 9."
 
 # The pattern is phonenumbers' own, so that this short cut can never disagree with it.
 # ASCII, because \d would let other scripts' digits in.
@@ -65,11 +66,8 @@ def _fault_of_spelling(value: str) -> tuple[str, str] | None:
     if value.isascii() and value.isdigit():
         return None
     if re.fullmatch(r"\d(?:\.\d+)?[eE]\+?\d+", value):
-        return (
-            "shortened",
-            "A spreadsheet has shortened this number. Format the column as text and enter the "
-            "whole number again.",
-        )
+        message = "A spreadsheet has shortened this number."
+        return "shortened", f"{message} Format the column as text and enter the whole number."
     if re.search(r"\s", value):
         return "spaces", f"Remove the spaces: write the number as {EXAMPLE}."
     if "+" in value:
@@ -97,23 +95,13 @@ def _fault_of_number(digits: str) -> tuple[str, str] | None:
 def _fault_of_singapore_number(digits: str) -> tuple[str, str] | None:
     if len(digits) != 8:
         size = "short" if len(digits) < 8 else "long"
-        return (
-            f"too_{size}",
-            f"This number is too {size}: a Singapore number has 8 digits after 65, "
-            f"this one has {len(digits)}.",
-        )
+        message = f"This number is too {size}: a Singapore number has 8 digits after 65,"
+        return f"too_{size}", f"{message} this one has {len(digits)}."
     if digits[0] in "36":
-        return (
-            "landline",
-            "This is a landline, which cannot receive SMS. "
-            "Use a Singapore mobile number: 65, then 8 digits starting with 8 or 9.",
-        )
+        return "landline", f"This is a landline, which cannot receive SMS. {USE_MOBILE}"
     if digits[0] in "89":
         return "not_in_use", "No Singapore mobile number starts with these digits."
-    return (
-        "not_mobile",
-        "This is not a Singapore mobile number: after 65 it must start with 8 or 9.",
-    )
+    return "not_mobile", f"This is not a mobile number. {USE_MOBILE}"
 
 
 def _fault_of_foreign_number(digits: str) -> tuple[str, str] | None:
@@ -128,15 +116,15 @@ def _fault_of_foreign_number(digits: str) -> tuple[str, str] | None:
         number = phonenumbers.parse(f"+{digits}")
     except NumberParseException as fault:
         if fault.error_type == NumberParseException.INVALID_COUNTRY_CODE:
-            return (
-                "unknown_country_code",
-                f"No country has a code that {digits[:3]} begins with. "
-                f"Start with the country code, such as {EXAMPLE}.",
-            )
+            message = f"No country has the code that {digits[:3]} begins with."
+            return "unknown_country_code", f"{message} Write the number as {EXAMPLE}."
         return "too_short", "This number is too short for its country code."
-    if phonenumbers.is_valid_number(number):
-        return None
-    return _fault_of_possible_number(number)
+    if not phonenumbers.is_valid_number(number):
+        return _fault_of_possible_number(number)
+    if phonenumbers.format_number(number, PhoneNumberFormat.E164) != f"+{digits}":
+        # phonenumbers forgives +44 07911…; the provider would not.
+        return "trunk_prefix", f"Leave out the 0 after country code {number.country_code}."
+    return None
 
 
 def _fault_of_possible_number(number: phonenumbers.PhoneNumber) -> tuple[str, str]:

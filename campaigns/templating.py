@@ -40,12 +40,13 @@ class TemplateFault:
 class CompiledTemplate:
     """A body taken apart once and put together for each recipient."""
 
-    __slots__ = ("_format", "literals", "variables")
+    __slots__ = ("_format", "literals", "names", "variables")
 
     def __init__(self, body: str) -> None:
         literals, names = _split(body)
-        self.variables = list(dict.fromkeys(names))
         self.literals = literals
+        self.names = names  # as they stand between the literals: one used twice is here twice
+        self.variables = list(dict.fromkeys(names))
         self._format = literals[0].replace("%", "%%") + "".join(
             f"%({name})s" + literal.replace("%", "%%")
             for name, literal in zip(names, literals[1:], strict=True)

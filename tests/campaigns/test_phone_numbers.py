@@ -45,6 +45,7 @@ def test_a_number_with_its_country_code_is_taken_as_it_is(number):
         ("6599999999", "not_in_use"),
         ("4479111234567", "too_long"),
         ("12025", "too_short"),
+        ("4407911123456", "trunk_prefix"),
     ],
 )
 def test_what_cannot_be_sent_to_is_refused_with_its_own_reason(value, code):
@@ -95,4 +96,6 @@ def accepts(digits):
 
 
 def is_valid(digits):
-    return phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}"))
+    number = phonenumbers.parse(f"+{digits}")
+    as_sent = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return phonenumbers.is_valid_number(number) and as_sent == f"+{digits}"
