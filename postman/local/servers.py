@@ -347,7 +347,7 @@ def _as_user() -> list[str]:
     """What to put before a PostgreSQL command. Root must be left, for PostgreSQL refuses it.
 
     The capability lets the unprivileged user pass through private directories such as /root, so
-    that no permissions on the way to the data need loosening.
+    that no permissions on the way need loosening; the secure bit makes access(2) honour it.
     """
     if os.geteuid() != 0:
         return []
@@ -358,4 +358,5 @@ def _as_user() -> list[str]:
     return [
         *(setpriv, f"--reuid={UNPRIVILEGED}", "--regid=65534", "--clear-groups"),
         *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
+        "--securebits=+no_setuid_fixup",
     ]

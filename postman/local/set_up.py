@@ -20,7 +20,7 @@ NEWER_NAMES = ("python3.13", "python3.12", "python3.11")
 def main(kind: str) -> None:
     if sys.version_info < OLDEST:
         use_a_newer_python()
-    if not runs(PYTHON):
+    if not is_usable(PYTHON):
         create_environment()
     install(ROOT / "requirements" / f"{kind}.txt")
     subprocess.run([PYTHON, "-m", "postman.local", "assets"], cwd=ROOT, check=True)
@@ -29,19 +29,19 @@ def main(kind: str) -> None:
 def use_a_newer_python() -> None:
     for name in NEWER_NAMES:
         path = shutil.which(name)
-        # Tried, not only found: a version manager's placeholder may stand there.
-        if (
-            path
-            and subprocess.run([path, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode
-            == 0
-        ):
-            os.execv(path, [path, *sys.argv])
+        if path and works(path):
+            os.execv(path, [path, *sys.argv])  # noqa: S606
     found = ".".join(str(number) for number in sys.version_info[:3])
     sys.exit(f"Postman needs Python 3.11 or newer, and {sys.executable} is {found}.")
 
 
-def runs(python: Path) -> bool:
-    """False too for an environment that was moved, or whose Python was removed from the system."""
+def works(python: str) -> bool:
+    """Tried, not only found: a version manager's placeholder may stand there."""
+    return subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0
+
+
+def is_usable(python: Path) -> bool:
+    """Not when it was moved, or when its Python was removed from the system."""
     try:
         found = subprocess.run(
             [python, "-c", "import sys; print(sys.prefix)"],
@@ -75,8 +75,8 @@ def install(requirements: Path) -> None:
     if stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
         return
     print(f"Installing {requirements.relative_to(ROOT)}… (a minute, the first time)", flush=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "--require-hashes", "-r", requirements], check=False)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=False)
     if done.returncode != 0:
         sys.exit("pip could not install the requirements; its own lines above say why.")
     shutil.copyfile(requirements, stamp)
