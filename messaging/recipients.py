@@ -355,20 +355,17 @@ _FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")
 
 # Rows against a template -------------------------------------------------------------------
 
-_SEPARATOR = "\x1f"  # blocked in values, so it cannot be part of one
+_SEPARATOR = "\x1f"  # blocked in values
 
-
-def _joined_values_of(characters: str) -> Callable[[str], re.Match[str] | None]:
-    """Do joined values all hold something, only such characters, and no space at either end?"""
-    value = rf"(?!\s)[{characters}]+(?<!\s)"
-    return re.compile(f"{value}(?:{_SEPARATOR}{value})*").fullmatch
-
-
-_are_plain = _joined_values_of(sms.PLAIN_CLASS)
 # Not blocked, and one UTF-16 unit each. Tabs stay out: they count as avoidable.
-_are_unblocked = _joined_values_of(
-    rf"^{sms.BLOCKED_CLASS}\t" + sms.character_class((0x10000, 0x10FFFF))
-)
+_UNBLOCKED_CLASS = rf"^{sms.BLOCKED_CLASS}\t" + sms.character_class((0x10000, 0x10FFFF))
+
+
+def _joined(count: int, characters: str) -> Callable[[str], re.Match[str] | None]:
+    """Are these so many values that each hold something, only such characters, and no space at
+    either end? Counted, because a value may hold the separator itself."""
+    value = rf"(?!\s)[{characters}]+(?<!\s)"
+    return re.compile(_SEPARATOR.join([value] * count)).fullmatch
 
 
 class _Plan:
@@ -389,12 +386,12 @@ class _Plan:
         self.is_gsm = self._encoding == sms.GSM7
         # Lengths can stand for units only while every fixed character is one unit.
         self._is_simple = sms.units(fixed) == len(fixed)
-        self._are_good = _are_plain if self.is_gsm else _are_unblocked
+        self._are_good = _joined(len(names), sms.PLAIN_CLASS if self.is_gsm else _UNBLOCKED_CLASS)
 
     def segments(self, values: Sequence[str]) -> int:
         """Segments of a message whose values are plainly good; 0 when they need a closer look."""
         joined = _SEPARATOR.join(values)
-        if values and not self._are_good(joined):
+        if not self._are_good(joined):
             return 0
         if self._each_once:
             length = len(joined) - len(values) + 1 if values else 0
@@ -476,11 +473,11 @@ def _too_many_rows(limit: int) -> FileFault:
 def _ragged(count: int, columns: "_Columns") -> Reason:
     if count > columns.width:
         message = (
-            f"This row has {count} values for {columns.width} columns. "
+            f"This row has too many cells: {count} for {columns.width} columns. "
             "Put quotation marks around a value that holds a comma."
         )
         return _reason("", "", message, "too_many_cells")
-    message = f"This row has {count} values for {columns.width} columns."
+    message = f"This row has too few cells: {count} for {columns.width} columns."
     return _reason("", "", message, "too_few_cells")
 
 
@@ -524,7 +521,7 @@ def _encoding(file: BinaryIO) -> str:
         return "utf-16-le"
     if len(head) >= 8 and not any(head[:8:2]) and all(head[1:8:2]):
         return "utf-16-be"
-    if head.count(0) * 10 > len(head) or re.search(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]", head[:64]):
+    if len(re.findall(rb"[\x00-\x08\x0e-\x1f]", head)) * 20 > len(head):
         raise FileFault("not_text", f"This is not a text file. {_SAVE_AS_CSV}")
     return "utf-8"
 
