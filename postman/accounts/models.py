@@ -45,7 +45,9 @@ class EmailDomain(models.Model):
     """Addresses that may sign in (v2-sms §10A.1)."""
 
     domain = models.CharField(max_length=253, unique=True, help_text="Lower case, without the @.")
-    agency = models.ForeignKey(Agency, models.PROTECT, null=True, blank=True, related_name="domains")
+    agency = models.ForeignKey(
+        Agency, models.PROTECT, null=True, blank=True, related_name="domains"
+    )
     includes_subdomains = models.BooleanField(default=False)
     members_only = models.BooleanField(
         default=False, help_text="May be a member of campaigns, never own or create one."
@@ -107,6 +109,9 @@ class User(AbstractBaseUser, PermissionsMixin, PublicIdModel):
     def __str__(self) -> str:
         return self.email
 
+    def has_usable_password(self) -> bool:
+        return False
+
 
 class Session(AbstractBaseSession):
     """Django's session with its owner in a column, so that a person can see and end theirs."""
@@ -134,10 +139,14 @@ class LoginCode(models.Model):
     code_hash = models.CharField(max_length=64, blank=True)
     ip = models.GenericIPAddressField()
     created_at = models.DateTimeField(default=timezone.now)
+    # While a worker holds it, no other mails it; one that dies leaves a lease that runs out.
+    mailing_until = models.DateTimeField(null=True)
+    # Also set where the address may not sign in, so that nobody looks at the row again.
     mailed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
     tries_left = models.PositiveSmallIntegerField()
     used_at = models.DateTimeField(null=True)
+    warned_at = models.DateTimeField(null=True, help_text="When its owner was told of wrong tries.")
 
     class Meta:
         indexes = [

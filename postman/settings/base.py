@@ -104,6 +104,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 # Addresses (or networks) of our own reverse proxies: only they may say who the client is.
 TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+RATELIMIT_IP_META_KEY = "postman.api.client_ip.client_ip"
 
 # --- Time and language ------------------------------------------------------------------------
 LANGUAGE_CODE = "en-sg"
@@ -163,6 +164,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,
         "options": {"expires": 5, "queue": "urgent"},
+    },
+    "accounts-forget": {
+        "task": "accounts.forget",
+        "schedule": 60.0 * 60.0,
+        "options": {"expires": 600, "queue": "sweep"},
     },
 }
 
