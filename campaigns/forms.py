@@ -1,0 +1,246 @@
+"""What is typed on the campaign pages. Shape is checked here, meaning beside its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.validators import RegexValidator
+
+from campaigns import creation, sms
+from campaigns.models import CampaignDraft, Language, RecipientType, Role
+from campaigns.twilio_account import Credentials
+
+NAME_LENGTH = CampaignDraft._meta.get_field("name").max_length
+
+
+def _sid(prefix: str, what: str) -> RegexValidator:
+    return RegexValidator(
+        rf"^{prefix}[0-9a-fA-F]{{32}}$",
+        f"{what} starts with {prefix} and has 34 characters: copy it whole from the Twilio console.",
+    )
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        label="Campaign name",
+        max_length=NAME_LENGTH,
+        help_text="Only you and the campaign's members see it.",
+        error_messages={"required": "Give the campaign a name."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "data-counter": NAME_LENGTH}),
+    )
+
+    def clean_name(self) -> str:
+        name = " ".join(self.cleaned_data["name"].split())
+        if not name.isprintable():
+            raise forms.ValidationError("Take out the invisible characters.")
+        return name
+
+
+class ChannelForm(forms.Form):
+    """Who receives it. Secrets are never put back into the page; left blank, saved ones are kept."""
+
+    recipient_type = forms.ChoiceField(
+        label="Who is receiving the messages?",
+        choices=RecipientType.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose who receives the messages."},
+    )
+    account_sid = forms.CharField(
+        label="Account SID", required=False, validators=[_sid("AC", "An Account SID")]
+    )
+    api_key_sid = forms.CharField(
+        label="API Key SID", required=False, validators=[_sid("SK", "An API Key SID")]
+    )
+    api_secret = forms.CharField(
+        label="API Secret",
+        required=False,
+        max_length=100,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Stored encrypted and never shown again.",
+    )
+    messaging_service_sid = forms.CharField(
+        label="Messaging Service SID",
+        required=False,
+        validators=[_sid("MG", "A Messaging Service SID")],
+    )
+    auth_token = forms.CharField(
+        label="Auth Token (optional)",
+        required=False,
+        max_length=100,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=(
+            "Twilio signs its delivery reports with it. Without it the reports cannot be "
+            "trusted, so Postman asks Twilio itself for each outcome, which takes longer. "
+            "Stored encrypted and never shown again."
+        ),
+    )
+    sender_name = forms.CharField(
+        label="Expected Sender Name",
+        required=False,
+        validators=[
+            RegexValidator(
+                r"^(?=.*[A-Za-z])[A-Za-z0-9 ._&-]{3,11}$",
+                "A sender name has 3 to 11 Latin letters and digits, at least one of them a letter.",
+            )
+        ],
+        help_text="The registered name that the phone shows, 3 to 11 characters.",
+    )
+
+    staff_fields = (
+        "account_sid",
+        "api_key_sid",
+        "api_secret",
+        "messaging_service_sid",
+        "auth_token",
+        "sender_name",
+    )
+    optional = ("auth_token",)
+
+    def __init__(self, *args: Any, draft: CampaignDraft, **kwargs: Any) -> None:
+        self.saved = creation.staff_sender(draft)
+        super().__init__(*args, initial=self._initial(draft), **kwargs)
+        for name in self.staff_fields:
+            self.fields[name].widget.attrs.setdefault("autocomplete", "off")
+            self.fields[name].widget.attrs["spellcheck"] = "false"
+        if self.saved:
+            self._say_that_secrets_are_kept(self.saved.credentials)
+
+    def _initial(self, draft: CampaignDraft) -> dict[str, str]:
+        initial = {"recipient_type": draft.recipient_type}
+        if self.saved:
+            credentials = self.saved.credentials
+            initial |= {
+                "account_sid": credentials.account_sid,
+                "api_key_sid": credentials.api_key_sid,
+                "messaging_service_sid": credentials.messaging_service_sid,
+                "sender_name": self.saved.sender_name,
+            }
+        return initial
+
+    def _say_that_secrets_are_kept(self, credentials: Credentials) -> None:
+        for name in ("api_secret", "auth_token"):
+            if getattr(credentials, name):
+                self.fields[name].help_text = "Saved. Leave blank to keep it, or type a new one."
+
+    @property
+    def is_for_staff(self) -> bool:
+        return self["recipient_type"].value() == RecipientType.STAFF
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("recipient_type") != RecipientType.STAFF:
+            # What stands in the hidden Twilio fields is nobody's mistake.
+            for name in self.staff_fields:
+                self._errors.pop(name, None)
+            return cleaned
+        for name in self.staff_fields:
+            missing = name in cleaned and not self._value(name)
+            if missing and name not in self.optional:
+                self.add_error(name, f"Fill in the {self.fields[name].label}.")
+        return cleaned
+
+    def staff_sender(self) -> creation.StaffSender:
+        return creation.StaffSender(
+            sender_name=self._value("sender_name"),
+            credentials=Credentials(
+                account_sid=self._value("account_sid"),
+                api_key_sid=self._value("api_key_sid"),
+                api_secret=self._value("api_secret"),
+                messaging_service_sid=self._value("messaging_service_sid"),
+                auth_token=self._value("auth_token"),
+            ),
+        )
+
+    def _value(self, name: str) -> str:
+        typed = self.cleaned_data.get(name, "")
+        if typed or name not in ("api_secret", "auth_token") or not self.saved:
+            return str(typed)
+        return str(getattr(self.saved.credentials, name))
+
+
+class ContentForm(forms.Form):
+    """One text area per language. `bodies` is what was typed, faulty or not."""
+
+    def __init__(self, *args: Any, languages: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.languages = [code for code in Language.values if code in set(languages)]
+        for code in self.languages:
+            self.fields[self.name_of(code)] = forms.CharField(
+                label=f"Message in {Language(code).label}",
+                required=False,
+                strip=False,
+                widget=forms.Textarea(
+                    attrs={"rows": 8, "lang": sms.LANGUAGE_TAGS[code], "spellcheck": "true"}
+                ),
+            )
+
+    @staticmethod
+    def name_of(language: str) -> str:
+        return f"body_{language}"
+
+    def body(self, language: str) -> str:
+        return creation.clean_body(self[self.name_of(language)].value() or "")
+
+    @property
+    def bodies(self) -> dict[str, str]:
+        return {code: self.body(code) for code in self.languages}
+
+    @property
+    def can_be_saved(self) -> bool:
+        return not any("\0" in body for body in self.bodies.values())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.languages:
+            self.add_error(None, "Add at least one language.")
+        for language, faults in creation.faults_of(self.bodies).items():
+            if self.name_of(language) not in self.errors:
+                self.add_error(self.name_of(language), faults)
+        return cleaned
+
+
+class MemberForm(forms.Form):
+    email = forms.EmailField(
+        label="Email address",
+        error_messages={
+            "required": "Type the person's email address.",
+            "invalid": "This is not an email address.",
+        },
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    role = forms.ChoiceField(label="Role", choices=Role.choices, initial=Role.MEMBER)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class AddressForm(forms.Form):
+    address = forms.CharField(
+        label="IP address",
+        max_length=100,
+        error_messages={"required": "Type an IP address."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+class KeyForm(forms.Form):
+    label = forms.CharField(
+        label="Label (optional)",
+        required=False,
+        max_length=50,
+        help_text="Which system uses it, so that you know what stops when you delete it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class DeleteForm(forms.Form):
+    name = forms.CharField(
+        label="Type the campaign's name to confirm",
+        strip=True,
+        max_length=100,
+        error_messages={"required": "Type the campaign's name."},
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )

@@ -1,0 +1,248 @@
+"""Three steps to a new campaign. Each is a page of its own, and what is typed is kept."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from campaigns import creation, sms, templating
+from campaigns.forms import ChannelForm, ContentForm, NameForm
+from campaigns.models import Campaign, CampaignDraft, Language
+from campaigns.twilio_account import CredentialsRefused
+from postman.accounts.models import User
+
+View = Callable[..., HttpResponse]
+STEPS = ["Campaign name", "Who is receiving", "Campaign content"]
+
+
+def creators_only(view: View) -> View:
+    """Whoever lacks the right learns whom to ask."""
+
+    @login_required
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        reason = creation.why_not(request.user)
+        if not reason:
+            return view(request, *args, **kwargs)
+        administrators = User.objects.filter(
+            agency_id=request.user.agency_id, is_agency_administrator=True, is_active=True
+        ).exclude(agency=None)
+        context = {"reason": reason, "administrators": administrators.order_by("email")}
+        return render(request, "campaigns/may_not_create.html", context, status=403)
+
+    return guarded
+
+
+def of_own_draft(view: View) -> View:
+    """Hand over the person's own draft; the address of one that became a campaign leads there."""
+
+    @wraps(view)
+    def found(request: HttpRequest, draft_id: uuid.UUID) -> HttpResponse:
+        draft = CampaignDraft.objects.filter(pk=draft_id, creator=request.user).first()
+        if draft:
+            return view(request, draft)
+        if Campaign.objects.visible_to(request.user).filter(pk=draft_id).exists():
+            return redirect("campaign", campaign_id=draft_id)
+        raise Http404("no such draft")
+
+    return found
+
+
+# Step 1 --------------------------------------------------------------------------------------
+
+
+@creators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    form = NameForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        draft = CampaignDraft.objects.create(creator=request.user, name=form.cleaned_data["name"])
+        return redirect("campaign-new-channel", draft_id=draft.pk)
+    return _step(request, 1, "name", {"form": form})
+
+
+@creators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_own_draft
+def name(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+    form = NameForm(request.POST or None, initial={"name": draft.name})
+    if request.method == "POST" and form.is_valid():
+        draft.name = form.cleaned_data["name"]
+        draft.save(update_fields=["name", "updated_at"])
+        return redirect("campaign-new-channel", draft_id=draft.pk)
+    return _step(request, 1, "name", {"form": form, "draft": draft})
+
+
+# Step 2 --------------------------------------------------------------------------------------
+
+
+@sensitive_post_parameters("api_secret", "auth_token")
+@creators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_own_draft
+def channel(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+    form = ChannelForm(request.POST or None, draft=draft)
+    if request.method == "POST" and form.is_valid() and _choose_channel(draft, form):
+        return redirect("campaign-new-content", draft_id=draft.pk)
+    return _step(request, 2, "channel", {"form": form, "draft": draft})
+
+
+def _choose_channel(draft: CampaignDraft, form: ChannelForm) -> bool:
+    """Whether it is done; if not, the form says why."""
+    if not form.is_for_staff:
+        creation.send_to_public(draft)
+        return True
+    try:
+        creation.send_to_staff(draft, form.staff_sender())
+    except CredentialsRefused as refusal:
+        form.add_error(refusal.field or None, refusal.message)
+        return False
+    return True
+
+
+# Step 3 --------------------------------------------------------------------------------------
+
+
+@creators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_own_draft
+def content(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+    if not creation.has_channel(draft):
+        messages.info(request, "Choose who receives the messages first.")
+        return redirect("campaign-new-channel", draft_id=draft.pk)
+    if request.method != "POST":
+        bodies = draft.bodies or {Language.ENGLISH.value: ""}
+        return _content_page(request, draft, _content_form(bodies))
+    return _content_posted(request, draft)
+
+
+def _content_posted(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+    """One form, several buttons: add or remove a language, look at the text, leave, create."""
+    typed = ContentForm(request.POST, languages=request.POST.getlist("languages"))
+    verb, _, language = request.POST.get("do", "create").partition(" ")
+    if verb == "create":
+        return _create(request, draft, typed)
+    if not typed.can_be_saved:
+        return _content_page(request, draft, typed)
+    bodies = typed.bodies
+    if verb == "add" and language in Language.values:
+        bodies.setdefault(language, "")
+    elif verb == "remove":
+        bodies.pop(language, None)
+    _keep(draft, bodies)
+    if verb == "back":
+        return redirect("campaign-new-channel", draft_id=draft.pk)
+    if verb == "leave":
+        messages.success(request, f"“{draft.name}” is kept. Continue it whenever you like.")
+        return redirect("campaign-list")
+    if verb == "check":
+        return _content_page(request, draft, typed)
+    return redirect(reverse("campaign-new-content", args=[draft.pk]) + f"#body-{language}")
+
+
+def _create(request: HttpRequest, draft: CampaignDraft, typed: ContentForm) -> HttpResponse:
+    if typed.can_be_saved:
+        _keep(draft, typed.bodies)
+    if not typed.is_valid():
+        return _content_page(request, draft, typed)
+    try:
+        campaign = creation.create_campaign(draft.pk, by=request.user)
+    except creation.NotReady as refusal:
+        typed.add_error(None, refusal.message)
+        return _content_page(request, draft, typed)
+    messages.success(request, f"“{campaign.name}” is created. You can send messages now.")
+    return redirect("campaign", campaign_id=campaign.pk)
+
+
+def _content_form(bodies: dict[str, str]) -> ContentForm:
+    initial = {ContentForm.name_of(code): body for code, body in bodies.items()}
+    return ContentForm(languages=bodies, initial=initial)
+
+
+def _keep(draft: CampaignDraft, bodies: dict[str, str]) -> None:
+    # A second press of the button may come after the draft became a campaign.
+    CampaignDraft.objects.filter(pk=draft.pk).update(bodies=bodies)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One language of the composer, with what the server has to say about its text."""
+
+    language: Language
+    field: Any
+    header: str
+    footer: str
+    sender: str
+
+    @property
+    def lang(self) -> str:
+        return sms.LANGUAGE_TAGS[self.language]
+
+    @property
+    def body(self) -> str:
+        return creation.clean_body(self.field.value() or "")
+
+    @property
+    def full_text(self) -> str:
+        return sms.compose(self.header, self.body, self.language)
+
+    @property
+    def characters(self) -> int:
+        return creation.characters_of(self.body)
+
+    @property
+    def is_long(self) -> bool:
+        return self.characters > sms.WARN_BODY
+
+    @property
+    def measure(self) -> sms.Measure:
+        """Of the text as sent, its variables empty: what every recipient's message is at least."""
+        bare = templating.compile(self.body).literals
+        return sms.measure(sms.compose(self.header, "".join(bare), self.language))
+
+    @property
+    def variables(self) -> list[str]:
+        return templating.variables(self.body)
+
+
+def _content_page(request: HttpRequest, draft: CampaignDraft, form: ContentForm) -> HttpResponse:
+    sender = creation.sender_id(draft)
+    header = draft.creator.agency.name
+    panels = [
+        Panel(Language(code), form[form.name_of(code)], header, sms.FOOTERS[code], sender)
+        for code in form.languages
+    ]
+    context = {
+        "form": form,
+        "draft": draft,
+        "panels": panels,
+        "missing": [code for code in Language if code.value not in form.languages],
+        "max_body": sms.MAX_BODY,
+        "warn_body": sms.WARN_BODY,
+    }
+    return _step(request, 3, "content", context)
+
+
+@creators_only
+@require_POST
+def discard(request: HttpRequest, draft_id: uuid.UUID) -> HttpResponse:
+    draft = get_object_or_404(CampaignDraft, pk=draft_id, creator=request.user)
+    draft.delete()
+    messages.success(request, f"“{draft.name}” is discarded.")
+    return redirect("campaign-list")
+
+
+def _step(request: HttpRequest, number: int, page: str, context: dict[str, Any]) -> HttpResponse:
+    context |= {"steps": STEPS, "number": number}
+    form = context["form"]
+    status = 422 if form.is_bound and form.errors else 200
+    return render(request, f"campaigns/new_{page}.html", context, status=status)

@@ -1,0 +1,85 @@
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Page, Paginator
+from django.db.models import F, QuerySet
+from django.db.models.functions import Lower
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from campaigns import creation
+from campaigns.models import Campaign
+from postman.accounts.models import AuditEvent, User
+
+ROWS_PER_PAGE = 20
+# Each ends in what no two campaigns share, so that no row shows on two pages.
+ORDERS = {
+    "opened": ("Last opened", [F("last_opened_at").desc(nulls_last=True), "-created_at", "-id"]),
+    "created": ("Newest first", ["-created_at", "-id"]),
+    "name": ("Name", [Lower("name"), "-created_at", "-id"]),
+}
+DEFAULT_ORDER = "opened"
+
+
+@login_required
+@require_safe
+def campaign_list(request: HttpRequest) -> HttpResponse:
+    """The person's campaigns. The address is the whole state: q, sort, page, show."""
+    q = request.GET.get("q", "").replace("\0", "").strip()
+    sort = request.GET.get("sort", DEFAULT_ORDER)
+    sort = sort if sort in ORDERS else DEFAULT_ORDER
+    # Whoever may not see the agency's deleted campaigns asks for them in vain.
+    is_about_deleted = request.GET.get("show") == "deleted" and request.user.is_agency_administrator
+    page = (
+        _deleted_page(request, q)
+        if is_about_deleted
+        else _page(request, _mine(request.user, q, sort))
+    )
+    context = {
+        "page": page,
+        "q": q,
+        "sort": sort,
+        "orders": [(key, label) for key, (label, _) in ORDERS.items()],
+        "is_about_deleted": is_about_deleted,
+    }
+    is_part = request.htmx and not request.htmx.history_restore_request
+    if not is_part:
+        context |= {
+            "why_not": creation.why_not(request.user),
+            "drafts": request.user.drafts.order_by("-updated_at", "-id"),
+        }
+    template = "campaigns/_results.html" if is_part else "campaigns/list.html"
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _page(request: HttpRequest, rows: QuerySet[Campaign]) -> Page:
+    return Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
+
+
+def _mine(user: User, q: str, sort: str) -> QuerySet[Campaign]:
+    return (
+        Campaign.objects.visible_to(user)
+        .filter(name__icontains=q)
+        .annotate(last_opened_at=F("memberships__last_opened_at"))
+        .select_related("creator")
+        .order_by(*ORDERS[sort][1])
+    )
+
+
+def _deleted_page(request: HttpRequest, q: str) -> Page:
+    """Deleted campaigns of the administrator's agency, with who did it (v2-sms §10A.10)."""
+    rows = Campaign.objects.filter(
+        agency_id=request.user.agency_id, deleted_at__isnull=False, name__icontains=q
+    )
+    page = _page(request, rows.order_by("-deleted_at", "-id"))
+    deletions = AuditEvent.objects.filter(
+        action="campaign.deleted",
+        object_type="campaign",
+        object_id__in=[campaign.public_id for campaign in page],
+    ).select_related("actor")
+    deleters = {event.object_id: event.actor for event in deletions}
+    for campaign in page:
+        campaign.deleter = deleters.get(campaign.public_id)
+    return page
