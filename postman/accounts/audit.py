@@ -21,7 +21,7 @@ def record(
     return AuditEvent.objects.create(
         actor=by,
         action=action,
-        object_type=on._meta.model_name if on else "",
+        object_type=on._meta.model_name or "" if on else "",
         object_id=str(getattr(on, "public_id", on.pk)) if on else "",
         ip=request.get("ip"),
         request_id=request.get("request_id", ""),

@@ -122,7 +122,7 @@ class Session(AbstractBaseSession):
     created_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)
 
-    objects = BaseSessionManager["Session"]()
+    objects = BaseSessionManager["Session"]()  # type: ignore[misc]
 
     @classmethod
     def get_session_store_class(cls) -> Any:

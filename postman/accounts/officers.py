@@ -15,7 +15,9 @@ def may_sign_in(email: str) -> bool:
 
 def arrive(email: str) -> User:
     """The user of this address, made on first arrival; the right to create campaigns is granted later."""
-    user, _ = User.objects.get_or_create(email=email, defaults={"agency": lambda: agency_of(email)})
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        user, _ = User.objects.get_or_create(email=email, defaults={"agency": agency_of(email)})
     return user
 
 
@@ -26,8 +28,10 @@ def agency_of(email: str) -> Agency | None:
     moh.gov.sg. An address of the shared domain itself belongs to no agency.
     """
     match = EmailDomain.objects.best_match(email)
-    if match is None or match.agency:
-        return match and match.agency
+    if match is None:
+        return None
+    if match.agency:
+        return match.agency
     with transaction.atomic():
         # Two newcomers of one agency arrive one after the other; the second finds it made.
         EmailDomain.objects.select_for_update().get(pk=match.pk)

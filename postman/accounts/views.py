@@ -18,14 +18,22 @@ from postman.accounts import login as codes
 from postman.accounts import sessions as store
 from postman.accounts.forms import CodeForm, EmailForm
 from postman.accounts.middleware import note_visit
+from postman.accounts.models import User
 from postman.errors import Refused
 
 EMAIL, NEXT = "login_email", "login_next"
 
 
+class Request(HttpRequest):
+    """With what our middleware and `login_required` promise."""
+
+    client_ip: str
+    user: User
+
+
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: Request) -> HttpResponse:
     wanted = _same_site(request, request.POST.get("next") or request.GET.get("next"))
     if request.user.is_authenticated:
         return redirect(wanted or settings.LOGIN_REDIRECT_URL)
@@ -50,7 +58,7 @@ def login(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "HEAD", "POST"])
-def verify(request: HttpRequest) -> HttpResponse:
+def verify(request: Request) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(settings.LOGIN_REDIRECT_URL)
     email = request.session.get(EMAIL)
@@ -76,7 +84,7 @@ def verify(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_POST
-def resend(request: HttpRequest) -> HttpResponse:
+def resend(request: Request) -> HttpResponse:
     email = request.session.get(EMAIL)
     if not email or request.user.is_authenticated:
         return redirect("login")
@@ -90,7 +98,7 @@ def resend(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: Request) -> HttpResponse:
     if request.user.is_authenticated:
         audit.record("logout", by=request.user, on=request.user)
         auth.logout(request)
@@ -100,7 +108,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-def sessions(request: HttpRequest) -> HttpResponse:
+def sessions(request: Request) -> HttpResponse:
     rows = [
         {
             "device": devices.name_of(session.user_agent),
@@ -117,7 +125,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def end_session(request: HttpRequest) -> HttpResponse:
+def end_session(request: Request) -> HttpResponse:
     handle = request.POST.get("session", "")
     keys = [
         session.session_key
@@ -136,36 +144,36 @@ def end_session(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def end_other_sessions(request: HttpRequest) -> HttpResponse:
+def end_other_sessions(request: Request) -> HttpResponse:
     others = request.user.sessions.exclude(session_key=request.session.session_key)
     store.end(others, of=request.user, by=request.user)
     messages.success(request, "You are signed out everywhere but here.")
     return redirect("sessions")
 
 
-def _request_code(request: HttpRequest, email: str) -> None:
+def _request_code(request: Request, email: str) -> None:
     limits.count("codes", request, email)
     codes.request_code(email, ip=request.client_ip)
 
 
-def _begin_session(request: HttpRequest, user: Any) -> None:
+def _begin_session(request: Request, user: User) -> None:
     """A new session key, and an end that no activity puts off."""
     auth.login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))
     note_visit(request)
 
 
-def _verify_page(request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
+def _verify_page(request: Request, form: CodeForm, status: int = 200) -> HttpResponse:
     return render(request, "accounts/verify.html", _verify_context(request, form), status=status)
 
 
-def _verify_context(request: HttpRequest, form: CodeForm) -> dict[str, Any]:
+def _verify_context(request: Request, form: CodeForm) -> dict[str, Any]:
     email = request.session[EMAIL]
     return {"form": form, "email": email, "wait": codes.seconds_until_resend(email)}
 
 
 def _refuse(
-    request: HttpRequest,
+    request: Request,
     template: str,
     context: dict[str, Any],
     field: str | None,
@@ -184,7 +192,7 @@ def _refuse(
     return render(request, template, context, status=422)
 
 
-def _same_site(request: HttpRequest, wanted: str | None) -> str:
+def _same_site(request: Request, wanted: str | None) -> str:
     safe = wanted and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
