@@ -1,0 +1,235 @@
+"""Status callbacks: what becomes of an accepted message, posted as Twilio posts it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import heapq
+import hmac
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from .constants import SENDER
+from .control import Controls
+from .log import FINAL, RANK, Log
+from .numbers import BY_NUMBER
+
+_CONCURRENT = 64
+_TIMEOUT = aiohttp.ClientTimeout(total=15)  # as long as Twilio waits
+_LONGEST_PAUSE = 30.0
+
+
+class Step(NamedTuple):
+    """One report about a message, posted `copies` times (none when dropped)."""
+
+    status: str
+    error: int
+    copies: int
+
+
+class Due(NamedTuple):
+    at: float
+    order: int
+    seq: int
+    steps: tuple[Step, ...]
+    index: int
+    tries: int
+
+
+class Reporter:
+    """Moves accepted messages through their statuses and reports each one.
+
+    Only the next step of a message is queued, so thousands of messages wait cheaply.
+    """
+
+    def __init__(self, log: Log, controls: Controls, auth_token: Callable[[str], str]) -> None:
+        self._log = log
+        self._controls = controls
+        self._auth_token = auth_token
+        self._queue: list[Due] = []
+        self._orders = itertools.count()
+        self._earlier = asyncio.Event()
+        self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: aiohttp.ClientSession | None = None
+        self.counts = {"posted": 0, "failed_tries": 0, "given_up": 0}
+
+    @property
+    def pending(self) -> int:
+        return len(self._queue) + len(self._tasks)
+
+    def schedule(self, entry: dict[str, Any]) -> None:
+        """Decide now everything that will befall this message, so that a seed decides it all."""
+        steps = self._steps(entry["to"])
+        done = RANK[entry["status"]] if "status" in entry else -1
+        steps = tuple(step for step in steps if RANK[step.status] > done)
+        if steps:
+            delay = self._controls.values["callbacks"]["delay_ms"] / 1000
+            self._push(time.monotonic() + delay, entry["seq"], steps, 0, 0)
+
+    def resume(self) -> None:
+        """Take up what a stop of the sandbox interrupted."""
+        for entry in self._log.unfinished():
+            self.schedule(entry)
+
+    async def run(self) -> None:
+        # Signed URLs must reach the receiver byte for byte; connections are limited by _slots.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+        async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as self._client:
+            while True:
+                self._earlier.clear()
+                if not self._queue:
+                    await self._earlier.wait()
+                    continue
+                wait = self._queue[0].at - time.monotonic()
+                if wait > 0:
+                    await self._sleep(wait)
+                    continue
+                await self._slots.acquire()
+                if not self._queue:  # cleared while waiting for a slot
+                    self._slots.release()
+                    continue
+                task = asyncio.create_task(self._report(heapq.heappop(self._queue)))
+                self._tasks.add(task)
+                task.add_done_callback(self._finished)
+
+    async def flush(self, seconds: float) -> int:
+        """Wait until nothing is queued or under way; the number left if that takes too long."""
+        until = time.monotonic() + seconds
+        while self.pending and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        return self.pending
+
+    def clear(self) -> None:
+        self._queue.clear()
+        for task in self._tasks:
+            task.cancel()
+        self.counts = dict.fromkeys(self.counts, 0)
+
+    def _steps(self, to: str) -> tuple[Step, ...]:
+        switches = self._controls.values["callbacks"]
+        number = BY_NUMBER.get(to)
+        behaviour = number.behaviour if number else ""
+        if behaviour == "stuck":
+            return ()
+        stages = [(stage, 0) for stage in switches["stages"]]
+        if behaviour == "sent_only":
+            stages = [stage for stage in stages if stage[0] != "delivered"]
+        elif number and behaviour in ("undelivered", "failed"):
+            stages = [(behaviour, number.code) if s == "delivered" else (s, 0) for s, _ in stages]
+        silent = behaviour == "silent" or not switches["enabled"]
+        steps = [Step(stage, error, 0 if silent else self._copies()) for stage, error in stages]
+        if self._controls.happens("reorder"):
+            steps.reverse()
+        return tuple(steps)
+
+    def _copies(self) -> int:
+        if self._controls.happens("drop"):
+            return 0
+        return 2 if self._controls.happens("double") else 1
+
+    async def _report(self, due: Due) -> None:
+        step = due.steps[due.index]
+        switches = self._controls.values["callbacks"]
+        if due.tries == 0:
+            self._log.set_status(due.seq, step.status, step.error)
+            if due.index + 1 < len(due.steps):
+                later = due.at + switches["spread_ms"] / 1000
+                self._push(later, due.seq, due.steps, due.index + 1, 0)
+        if not step.copies or due.seq > len(self._log):
+            return
+        entry = self._log.entry(due.seq)
+        if not entry["status_callback"]:
+            return
+        for _ in range(step.copies):
+            if not await self._post(entry, step):
+                self._try_again(due, switches["tries"])
+                return
+
+    def _try_again(self, due: Due, most_tries: int) -> None:
+        tries = due.tries + 1
+        if tries >= most_tries:
+            self.counts["given_up"] += 1
+            return
+        pause = min(0.25 * 2**due.tries, _LONGEST_PAUSE)
+        self._push(time.monotonic() + pause, due.seq, due.steps, due.index, tries)
+
+    async def _post(self, entry: dict[str, Any], step: Step) -> bool:
+        """Post one callback; False if it is worth another try."""
+        assert self._client is not None
+        url = entry["status_callback"]
+        form = _form(entry, step)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+            "X-Twilio-Signature": signature(url, form, self._auth_token(entry["account"])),
+            "I-Twilio-Idempotency-Token": f"{entry['sid']}-{step.status}",
+            "User-Agent": "TwilioProxy/1.1",
+        }
+        try:
+            async with self._client.post(
+                URL(url, encoded=True),
+                data=urlencode(form).encode(),
+                headers=headers,
+                allow_redirects=False,
+            ) as answer:
+                taken = answer.status < 500
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            taken = False
+        self.counts["posted" if taken else "failed_tries"] += 1
+        return taken
+
+    def _push(self, at: float, seq: int, steps: tuple[Step, ...], index: int, tries: int) -> None:
+        due = Due(at, next(self._orders), seq, steps, index, tries)
+        heapq.heappush(self._queue, due)
+        if self._queue[0] is due:
+            self._earlier.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until then, or until something is due earlier."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(seconds, self._earlier.set)
+        await self._earlier.wait()
+        timer.cancel()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+        if not task.cancelled():
+            task.result()
+
+
+def signature(url: str, form: dict[str, str], auth_token: str) -> str:
+    """Twilio's: HMAC-SHA1 of the URL followed by every name and value, sorted by name.
+
+    https://www.twilio.com/docs/usage/security#validating-requests
+    """
+    signed = url + "".join(name + form[name] for name in sorted(form))
+    digest = hmac.digest(auth_token.encode(), signed.encode(), hashlib.sha1)
+    return base64.b64encode(digest).decode()
+
+
+def _form(entry: dict[str, Any], step: Step) -> dict[str, str]:
+    form = {
+        "MessageSid": entry["sid"],
+        "SmsSid": entry["sid"],
+        "MessageStatus": step.status,
+        "SmsStatus": step.status,
+        "To": entry["to"],
+        "From": entry["from"] or SENDER,
+        "AccountSid": entry["account"],
+        "ApiVersion": "2010-04-01",
+    }
+    if entry["service"]:
+        form["MessagingServiceSid"] = entry["service"]
+    if step.error:
+        form["ErrorCode"] = str(step.error)
+    if RANK[step.status] >= FINAL:
+        form["RawDlrDoneDate"] = time.strftime("%y%m%d%H%M", time.gmtime())
+    return form

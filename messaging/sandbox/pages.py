@@ -1,0 +1,203 @@
+"""What people and tests look at: the outbox, the control API and the log."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import jinja2
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from . import constants
+from .control import InvalidControl
+from .numbers import MAILBOXES, NUMBERS, TWILIO_MESSAGES
+
+if TYPE_CHECKING:
+    from .app import Sandbox
+
+_HERE = Path(__file__).parent
+_PAGE = 25
+_MOST = 1000
+_LONGEST_FLUSH = 300
+_PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+# A mail's own HTML may be anything: no script, no form, nothing fetched, no origin.
+_MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+class BadRequest(ValueError):
+    """A query that cannot be understood, in words for whoever wrote it."""
+
+
+def create_pages(sandbox: Sandbox) -> Starlette:
+    pages = Pages(sandbox)
+    return Starlette(
+        routes=[
+            Route("/", pages.outbox),
+            Route("/healthz", pages.healthz),
+            Route("/outbox.json", pages.outbox_json),
+            Route("/outbox/{seq:int}/html", pages.mail),
+            Route("/control", pages.control, methods=["GET", "POST", "DELETE"]),
+            Route("/control/reset", pages.reset, methods=["POST"]),
+            Route("/control/callbacks/flush", pages.flush, methods=["POST"]),
+            Route("/control/log/summary", pages.summary),
+            Route("/control/log.jsonl", pages.log_lines),
+            Mount("/static", StaticFiles(directory=_HERE / "static")),
+        ],
+        exception_handlers={BadRequest: _unprocessable, InvalidControl: _unprocessable},
+    )
+
+
+class Pages:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    async def healthz(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def outbox(self, request: Request) -> Response:
+        to = request.query_params.get("to", "").strip()
+        channel = _channel(request)
+        before = _whole_number(request, "before", 0)
+        found = list(
+            islice(self._sandbox.log.search(to=to, channel=channel, before=before), _PAGE + 1)
+        )
+        older = found[_PAGE - 1]["seq"] if len(found) > _PAGE else 0
+        chosen = {name: value for name, value in (("to", to), ("channel", channel)) if value}
+        page = self._templates.get_template("outbox.html").render(
+            messages=[_shown(entry) for entry in found[:_PAGE]],
+            total=len(self._sandbox.log),
+            to=to,
+            channel=channel,
+            before=before,
+            newest_url="/?" + urlencode(chosen) if chosen else "/",
+            older_url="/?" + urlencode(chosen | {"before": older}) if older else "",
+            numbers=NUMBERS,
+            mailboxes=MAILBOXES,
+            twilio_messages=TWILIO_MESSAGES,
+            credentials=constants,
+            app_url=self._sandbox.app_url,
+        )
+        return HTMLResponse(
+            page, headers={"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
+        )
+
+    async def outbox_json(self, request: Request) -> Response:
+        """`?to=&channel=&after=&limit=`: oldest first after that `seq`; without `after`, newest
+        first. `next_after` is what to pass to see only what came later."""
+        after = _whole_number(request, "after", None)
+        limit = min(_whole_number(request, "limit", 100) or 100, _MOST)
+        entries = list(
+            islice(
+                self._sandbox.log.search(
+                    to=request.query_params.get("to", ""), channel=_channel(request), after=after
+                ),
+                limit,
+            )
+        )
+        seen = max((entry["seq"] for entry in entries), default=after or 0)
+        return _json({"messages": [_public(entry) for entry in entries], "next_after": seen})
+
+    async def mail(self, request: Request) -> Response:
+        seq = request.path_params["seq"]
+        if not 0 < seq <= len(self._sandbox.log):
+            return Response(status_code=404)
+        entry = self._sandbox.log.entry(seq)
+        if not entry.get("html"):
+            return Response(status_code=404)
+        return HTMLResponse(entry["html"], headers={"Content-Security-Policy": _MAIL_POLICY})
+
+    async def control(self, request: Request) -> Response:
+        controls = self._sandbox.controls
+        if request.method == "DELETE":
+            controls.reset()
+        elif request.method == "POST":
+            controls.merge(await _read_json(request))
+        return _json(controls.values)
+
+    async def reset(self, request: Request) -> Response:
+        self._sandbox.controls.reset()
+        self._sandbox.reporter.clear()
+        self._sandbox.log.clear()
+        return _json(self._sandbox.controls.values)
+
+    async def flush(self, request: Request) -> Response:
+        seconds = min(_whole_number(request, "seconds", 30) or 0, _LONGEST_FLUSH)
+        return _json({"pending": await self._sandbox.reporter.flush(seconds)})
+
+    async def summary(self, request: Request) -> Response:
+        reporter = self._sandbox.reporter
+        callbacks = {"pending": reporter.pending} | reporter.counts
+        return _json(await self._sandbox.log.summary() | {"callbacks": callbacks})
+
+    async def log_lines(self, request: Request) -> Response:
+        return StreamingResponse(self._sandbox.log.lines(), media_type="application/x-ndjson")
+
+
+async def _unprocessable(request: Request, error: Exception) -> Response:
+    return JSONResponse({"message": str(error)}, status_code=422)
+
+
+async def _read_json(request: Request) -> Any:
+    try:
+        return orjson.loads(await request.body())
+    except json.JSONDecodeError:
+        raise InvalidControl("the body is not JSON") from None
+
+
+def _json(value: Any) -> Response:
+    return Response(
+        orjson.dumps(value),
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _channel(request: Request) -> str:
+    channel = request.query_params.get("channel", "")
+    if channel not in ("", "sms", "email"):
+        raise BadRequest("channel must be sms or email")
+    return channel
+
+
+def _whole_number(request: Request, name: str, default: int | None) -> int | None:
+    value = request.query_params.get(name, "")
+    if not value:
+        return default
+    if not value.isdecimal() or len(value) > 12:
+        raise BadRequest(f"{name} must be a whole number")
+    return int(value)
+
+
+def _public(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in entry.items() if name not in ("changed", "first_status")},
+        "at": _moment(entry["at"]).isoformat(timespec="milliseconds"),
+        "status_at": _moment(entry["changed"]).isoformat(timespec="milliseconds"),
+    }
+
+
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry | {
+        "at": _moment(entry["at"]).astimezone(),
+        "error_message": TWILIO_MESSAGES.get(entry["error"] or 0, ""),
+        "from": entry["from"] or constants.SENDER,
+    }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
