@@ -82,6 +82,11 @@ class Campaign(PublicIdModel):
         rows = {row.language: row for row in TemplateBody.objects.filter(template__campaign=self)}
         return {language: rows[language] for language in Language.values if language in rows}
 
+    @cached_property
+    def variables(self) -> list[str]:
+        """The names to fill in, in order of appearance: the same in every language (v2-sms §6.6)."""
+        return templating.variables(next(iter(self.bodies.values())).body)
+
     @property
     def is_for_staff(self) -> bool:
         return self.recipient_type == RecipientType.STAFF

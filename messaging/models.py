@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from campaigns.models import Campaign, Membership, TemplateBody
-from messaging.channels.base import DELIVERY_ERRORS
+from messaging.channels.base import DELIVERY_ERRORS, DeliveryError
 from messaging.states import PAGE_GROUPS, TERMINAL, WAITING, Status
 from postman.accounts.models import User
 from postman.ids import PublicIdModel, new_id, now_ms
@@ -23,11 +24,11 @@ MAX_RETRIES = 3
 class BatchStatus(models.TextChoices):
     """An upload becomes a batch in place: one row, from the file to the last message.
 
-        uploaded → checking → invalid                    the whole file is refused
-                      └→ ready → scheduled ─┐            rows staged, an officer decides
-                           └────────────────┴→ messages_enqueuing → messages_enqueued
-                                                      └→ messages_enqueuing_failed
-        uploaded, ready, scheduled → discarded
+    uploaded → checking → invalid                    the whole file is refused
+                  └→ ready → scheduled ─┐            rows staged, an officer decides
+                       └────────────────┴→ messages_enqueuing → messages_enqueued
+                                                  └→ messages_enqueuing_failed
+    uploaded, ready, scheduled → discarded
     """
 
     UPLOADED = "uploaded", "Waiting to be checked"
@@ -50,8 +51,20 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         rows = self.filter(campaign_id=membership.campaign_id)
         return rows.filter(creator_id=membership.user_id) if membership.sees_only_own else rows
 
-    def due(self, now: Any) -> BatchQuerySet:
-        return self.filter(status=BatchStatus.SCHEDULED, scheduled_at__lte=now)
+    def due(self, now: datetime) -> BatchQuerySet:
+        """Scheduled for now or earlier: open-ended, so that a missed tick misses nobody."""
+        return self.filter(
+            status=BatchStatus.SCHEDULED, scheduled_at__lte=now, campaign__deleted_at=None
+        )
+
+    def being_sent(self, now: datetime) -> BatchQuerySet:
+        """Batches with messages that wait to be handed over, the longest-waiting first."""
+        return self.filter(
+            Q(hold_until=None) | Q(hold_until__lte=now),
+            status__in=[BatchStatus.ENQUEUING, BatchStatus.ENQUEUED],
+            dispatched_at=None,
+            campaign__deleted_at=None,
+        ).order_by("accepted_at", "id")
 
 
 class Batch(PublicIdModel):
@@ -90,6 +103,8 @@ class Batch(PublicIdModel):
     total_messages = models.IntegerField(default=0)
     # Work that a process holds until then; past it, anyone may take it over.
     lease_until = models.DateTimeField(null=True)
+    # Every message has been handed over at least once; None while some still wait.
+    dispatched_at = models.DateTimeField(null=True)
     # The provider was away or asked for patience: no message of this batch leaves before then.
     hold_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
@@ -105,6 +120,12 @@ class Batch(PublicIdModel):
                 fields=["status", "scheduled_at"],
                 condition=Q(status__in=["uploaded", "checking", "scheduled", "messages_enqueuing"]),
                 name="batches_with_work_to_do",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(status__in=["messages_enqueuing", "messages_enqueued"])
+                & Q(dispatched_at=None),
+                name="batches_being_sent",
             ),
         ]
         constraints = [
@@ -136,7 +157,9 @@ class StagedRow(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="staged_rows", db_index=False)
     row = models.IntegerField(help_text="As a spreadsheet numbers it: the first one is 2.")
     message_id = models.UUIDField()
-    template_body = models.ForeignKey(TemplateBody, models.PROTECT, db_index=False, related_name="+")
+    template_body = models.ForeignKey(
+        TemplateBody, models.PROTECT, db_index=False, related_name="+"
+    )
     recipient = models.CharField(max_length=20)
     values = models.JSONField()
     segments = models.PositiveSmallIntegerField()
@@ -153,6 +176,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
             rows = rows.filter(creator_id=membership.user_id, via_api=False)
         return rows
 
+    def due_singles(self, now: datetime) -> MessageQuerySet:
+        """Single messages that wait to be handed over."""
+        return self.filter(Q(due_at=None) | Q(due_at__lte=now), batch=None, status__in=WAITING)
+
     def newest_first(self) -> MessageQuerySet:
         return self.order_by("-created_at", "-id")
 
@@ -162,14 +189,14 @@ class Message(PublicIdModel):
 
     id_prefix = "message"
 
-    campaign = models.ForeignKey(
-        Campaign, models.PROTECT, related_name="messages", db_index=False
-    )
+    campaign = models.ForeignKey(Campaign, models.PROTECT, related_name="messages", db_index=False)
     batch = models.ForeignKey(
         Batch, models.PROTECT, null=True, related_name="messages", db_index=False
     )
     row = models.IntegerField(null=True)
-    template_body = models.ForeignKey(TemplateBody, models.PROTECT, db_index=False, related_name="+")
+    template_body = models.ForeignKey(
+        TemplateBody, models.PROTECT, db_index=False, related_name="+"
+    )
     creator = models.ForeignKey(User, models.PROTECT, db_index=False, related_name="+")
     via_api = models.BooleanField(default=False)
     recipient = models.CharField(max_length=20)
@@ -255,7 +282,8 @@ class Attempt(models.Model):
                 condition=Q(status__in=Status.values), name="attempts_have_a_known_status"
             ),
             models.CheckConstraint(
-                condition=Q(status="failure", error_code__gt="") | ~Q(status="failure") & Q(error_code=""),
+                condition=Q(status="failure", error_code__gt="")
+                | ~Q(status="failure") & Q(error_code=""),
                 name="failures_and_only_they_have_an_error",
             ),
         ]
@@ -264,7 +292,7 @@ class Attempt(models.Model):
         return f"attempt {self.number} of {self.message_id}"
 
     @property
-    def error(self) -> Any:
+    def error(self) -> DeliveryError | None:
         """The plain sentence and the type of what went wrong, or None."""
         return DELIVERY_ERRORS.get(self.error_code)
 

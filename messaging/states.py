@@ -54,6 +54,11 @@ def advance(current: str, reported: str) -> str:
     return reported if RANK[Status(reported)] > RANK[Status(current)] else current
 
 
+def release(current: str) -> str:
+    """After the provider certainly did not take it: back to waiting, unless a report came first."""
+    return Status.ENQUEUED.value if current == Status.SENDING else current
+
+
 def in_api(status: str) -> str:
     """The seven states of v2: an attempt with an unheard outcome is still being handed over."""
     return Status.SENDING.value if status == Status.UNKNOWN else status

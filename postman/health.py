@@ -14,7 +14,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 def readyz(request: HttpRequest) -> JsonResponse:
     broker = _broker_answers()
-    parts = {"database": _database_answers(), "broker": broker, "worker": broker and _worker_answers()}
+    parts = {
+        "database": _database_answers(),
+        "broker": broker,
+        "worker": broker and _worker_answers(),
+    }
     ready = all(parts.values())
     return JsonResponse(
         {"status": "ready" if ready else "not ready"}

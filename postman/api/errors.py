@@ -56,7 +56,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         code, message = error.code, error.message
         status = STATUS.get(code, 400)
     elif isinstance(error, exceptions.APIException):
-        code = next((c for kind, c in CODES.items() if isinstance(error, kind)), "parameter_invalid")
+        code = next(
+            (c for kind, c in CODES.items() if isinstance(error, kind)), "parameter_invalid"
+        )
         message, status = _sentence(error.detail), STATUS.get(code, error.status_code)
     else:
         return None

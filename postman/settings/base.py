@@ -159,7 +159,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # An outage leaves no heap of ticks behind: one that is late is worthless.
-    "tick": {"task": "messaging.tick", "schedule": 1.0, "options": {"expires": 5, "queue": "sweep"}},
+    "tick": {
+        "task": "messaging.tick",
+        "schedule": 1.0,
+        "options": {"expires": 5, "queue": "sweep"},
+    },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,

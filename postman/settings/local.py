@@ -63,4 +63,7 @@ ANYMAIL = {
         "config": {"connect_timeout": 3, "read_timeout": 10},
     }
 }
-LOGGING = {**LOGGING, "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "console"}}}
+LOGGING = {
+    **LOGGING,
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "console"}},
+}

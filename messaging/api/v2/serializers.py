@@ -1,0 +1,129 @@
+"""The objects of the v2 API (v2-sms §6.1), under the names of the contract."""
+
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from rest_framework import serializers
+
+from messaging.channels.base import DELIVERY_ERRORS
+from messaging.models import Attempt, Batch, Message
+from messaging.states import in_api
+
+SINGAPORE = ZoneInfo("Asia/Singapore")
+
+
+class Timestamp(serializers.DateTimeField):
+    """`2025-01-10T09:15:02.118+08:00`: Singapore's time to the millisecond (v2-sms §1.2)."""
+
+    def to_representation(self, value: Any) -> str:
+        return value.astimezone(SINGAPORE).isoformat(timespec="milliseconds")
+
+
+class Anything(serializers.Field):
+    """Handed on as it came: `sending` knows the rules, and what to say about each."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
+class SingleSend(serializers.Serializer):
+    recipient = Anything()
+    language = Anything()
+    values = Anything()
+
+
+class PublicId(serializers.CharField):
+    """The id of a row that is only referred to: `PublicId("user", source="creator_id")`."""
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        self.prefix = prefix
+        super().__init__(read_only=True, **kwargs)
+
+    def to_representation(self, value: Any) -> str:
+        return f"{self.prefix}_{value}"
+
+
+class MessageShort(serializers.Serializer):
+    createdAt = Timestamp(source="created_at")
+    updatedAt = Timestamp(source="updated_at")
+    id = PublicId("message")
+    recipient = serializers.CharField()
+    values = serializers.JSONField()
+    fullMessage = serializers.CharField(source="full_message")
+    latestStatus = serializers.SerializerMethodField()
+    templateBodyId = serializers.CharField(source="template_body_id")
+    campaignId = PublicId("campaign", source="campaign_id")
+    language = serializers.CharField(source="template_body.language")
+    creatorId = PublicId("user", source="creator_id")
+
+    def get_latestStatus(self, message: Message) -> str:
+        return in_api(message.status)
+
+
+class TemplateBodyObject(serializers.Serializer):
+    createdAt = Timestamp(source="created_at")
+    updatedAt = Timestamp(source="updated_at")
+    id = serializers.CharField()
+    templateId = serializers.CharField(source="template_id")
+    language = serializers.CharField()
+    body = serializers.CharField()
+    creatorId = PublicId("user", source="creator_id")
+
+
+class BatchObject(serializers.Serializer):
+    createdAt = Timestamp(source="created_at")
+    updatedAt = Timestamp(source="updated_at")
+    id = PublicId("batch")
+    originalFileName = serializers.CharField(source="original_file_name")
+    status = serializers.SerializerMethodField()
+    campaignId = PublicId("campaign", source="campaign_id")
+    creatorId = PublicId("user", source="creator_id")
+    totalMessages = serializers.IntegerField(source="total_messages")
+
+    def get_status(self, batch: Batch) -> str:
+        """Of the life of an upload, v2 knows only what follows its acceptance (v2-sms Q15)."""
+        return batch.status if batch.is_accepted else "created"
+
+
+class AttemptBrief(serializers.Serializer):
+    status = serializers.SerializerMethodField()
+    createdAt = Timestamp(source="created_at")
+
+    def get_status(self, attempt: Attempt) -> str:
+        return in_api(attempt.status)
+
+    def to_representation(self, attempt: Attempt) -> dict[str, Any]:
+        shown = super().to_representation(attempt)
+        if error := DELIVERY_ERRORS.get(attempt.error_code):
+            shown["error"] = {"type": error.type, "code": error.code}
+        return shown
+
+
+class MessageDetail(MessageShort):
+    templateBody = TemplateBodyObject(source="template_body")
+    batches = serializers.SerializerMethodField()
+    creatorEmail = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField()
+
+    def get_batches(self, message: Message) -> list[dict[str, Any]]:
+        if message.batch is None:
+            return []
+        joint = {
+            "createdAt": Timestamp().to_representation(message.created_at),
+            "updatedAt": Timestamp().to_representation(message.created_at),
+            "id": str(message.row),
+            "batchId": message.batch.public_id,
+            "messageId": message.public_id,
+        }
+        return [BatchObject(message.batch).data | {"BatchMessage": joint}]
+
+    def get_creatorEmail(self, message: Message) -> str:
+        """API sends have no person: `campaign_<uuid>@<our domain>` (v2-sms §1.2, Q34)."""
+        if not message.via_api:
+            return message.creator.email
+        return f"campaign_{message.campaign_id}@{urlsplit(settings.PUBLIC_URL).hostname}"
+
+    def get_attempts(self, message: Message) -> list[dict[str, Any]]:
+        return AttemptBrief(message.attempts.order_by("-number"), many=True).data

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from messaging.api.v2 import views
+
+urlpatterns = [
+    path("campaigns/<str:campaign_id>/messages", views.Messages.as_view()),
+    path("campaigns/<str:campaign_id>/messages/<str:message_id>", views.OneMessage.as_view()),
+]

@@ -1,0 +1,7 @@
+from django.urls import path
+
+from messaging.callbacks.twilio import twilio_callback
+
+urlpatterns = [
+    path("twilio/<uuid:attempt_id>/<str:token>", twilio_callback, name="twilio-callback"),
+]

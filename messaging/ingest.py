@@ -1,0 +1,231 @@
+"""Check an uploaded file and stage its rows, or refuse it with everything that is wrong.
+
+Runs in the background. Rows are staged chunk by chunk with progress anyone can see; they become
+messages only when an officer says send, so a file that turns out bad leaves nothing.
+"""
+
+import io
+import logging
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.core.files import File
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from campaigns.models import Campaign, TemplateBody
+from campaigns.phone_numbers import clean_recipient
+from campaigns.templating import variables
+from messaging import recipients
+from messaging.models import Batch, BatchStatus, StagedRow
+from postman.ids import new_id, now_ms
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+OUR_FAULT = {
+    "code": "internal_error",
+    "message": "We could not check this file, and the fault is ours. Please upload it again.",
+}
+
+
+class LostLease(Exception):
+    """Another process took this batch over; whatever this one still does must not count."""
+
+
+def check(batch_id: UUID) -> None:
+    """Check the batch's file: it ends `ready` with all rows staged, or `invalid` with none."""
+    batch = _take(batch_id)
+    if batch is None:
+        return
+    try:
+        _check(batch)
+    except LostLease:
+        logger.warning("batch %s was taken over by another process", batch_id)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the lease runs out and the check starts again
+    except Exception:
+        logger.exception("batch %s could not be checked", batch_id)
+        _finish(batch, BatchStatus.INVALID, file_fault=OUR_FAULT)
+
+
+def waiting(now: datetime) -> list[UUID]:
+    """Uploads that nobody checks: new ones, and those whose process died."""
+    return list(
+        Batch.objects.filter(
+            Q(status=BatchStatus.UPLOADED) | Q(status=BatchStatus.CHECKING, lease_until__lt=now)
+        )
+        .order_by("created_at")
+        .values_list("id", flat=True)[:50]
+    )
+
+
+def _take(batch_id: UUID) -> Batch | None:
+    """The batch, if it is this process's to check: nobody else's, or of one that died."""
+    now = timezone.now()
+    lease = now + LEASE
+    taken = Batch.objects.filter(
+        Q(status=BatchStatus.UPLOADED) | Q(status=BatchStatus.CHECKING, lease_until__lt=now),
+        id=batch_id,
+    ).update(status=BatchStatus.CHECKING, lease_until=lease, rows_checked=0, bytes_checked=0)
+    if not taken:
+        return None
+    _unstage(batch_id)
+    return Batch.objects.select_related("campaign").get(id=batch_id)
+
+
+def _check(batch: Batch) -> None:
+    bodies = batch.campaign.bodies
+    with (
+        batch.file.open("rb") as file,
+        tempfile.TemporaryFile("w+", newline="", encoding="utf-8-sig") as report,
+    ):
+        reader = recipients.read(
+            file,
+            template={language: body.body for language, body in bodies.items()},
+            variables=campaign_variables(batch.campaign),
+            clean_recipient=partial(
+                clean_recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"
+            ),
+            header=next(iter(bodies.values())).header,
+            notice=settings.TRAINING_NOTICE,
+            max_rows=settings.BATCH_ROW_LIMIT,
+            report=report,
+        )
+        try:
+            for chunk in reader:
+                _stage(batch, [] if reader.rows_bad else chunk, bodies, reader)
+        except recipients.FileFault as fault:
+            _finish(
+                batch,
+                BatchStatus.INVALID,
+                file_fault={"code": fault.code, "message": fault.message},
+            )
+            return
+        if reader.rows_bad:
+            _refuse(batch, reader, report)
+        else:
+            _finish(
+                batch,
+                BatchStatus.READY,
+                rows_checked=reader.rows_total,
+                total_messages=reader.rows_total,
+                summary=_summary(reader),
+            )
+
+
+def campaign_variables(campaign: Campaign) -> list[str]:
+    """The variables of the campaign, in the order of its first body; all bodies have the same."""
+    return variables(next(iter(campaign.bodies.values())).body)
+
+
+@transaction.atomic
+def _stage(
+    batch: Batch,
+    rows: Sequence[recipients.Row],
+    bodies: dict[str, TemplateBody],
+    reader: recipients.Reader,
+) -> None:
+    if rows:
+        _copy(batch, rows, {language: str(body.id) for language, body in bodies.items()})
+    _progress(
+        batch,
+        rows_checked=reader.rows_total,
+        rows_bad=reader.rows_bad,
+        errors_total=reader.errors_total,
+        bytes_checked=reader.bytes_read,
+        lease_until=timezone.now() + LEASE,
+    )
+
+
+def _copy(batch: Batch, rows: Sequence[recipients.Row], bodies: dict[str, str]) -> None:
+    """COPY in text format. JSON has no raw tabs or line breaks, so only backslashes are escaped."""
+    lines = [
+        b"%b\t%d\t%b\t%b\t%b\t%b\t%d\n"
+        % (
+            str(batch.id).encode(),
+            row.number,
+            str(new_id()).encode(),
+            bodies[row.language].encode(),
+            row.recipient.encode(),
+            orjson.dumps(row.values).replace(b"\\", b"\\\\"),
+            row.segments,
+        )
+        for row in rows
+    ]
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY messaging_stagedrow "
+            "(batch_id, row, message_id, template_body_id, recipient, values, segments) FROM STDIN"
+        ) as copy,
+    ):
+        copy.write(b"".join(lines))
+
+
+def _refuse(batch: Batch, reader: recipients.Reader, report: io.TextIOBase) -> None:
+    report.flush()
+    report.seek(0)
+    batch.report.save(f"{batch.public_id}.csv", File(report.buffer), save=False)  # type: ignore[attr-defined]
+    _finish(
+        batch,
+        BatchStatus.INVALID,
+        rows_checked=reader.rows_total,
+        rows_bad=reader.rows_bad,
+        errors_total=reader.errors_total,
+        report=batch.report.name,
+        first_faults=[
+            {"row": fault.row_number, "reasons": [reason._asdict() for reason in fault.reasons]}
+            for fault in reader.faults
+        ],
+        summary=_summary(reader),
+    )
+
+
+def _summary(reader: recipients.Reader) -> dict[str, Any]:
+    return {
+        "languages": reader.languages,
+        "segments": reader.segments,
+        "segments_min": reader.segments_min,
+        "segments_max": reader.segments_max,
+        "segments_total": reader.segments_total,
+        "cost_micros": reader.cost_micros,
+        "duplicates": reader.duplicates,
+        "file_has_unicode": reader.file_has_unicode,
+        "file_has_avoidable_expensive_character": reader.file_has_avoidable_expensive_character,
+    }
+
+
+def _finish(batch: Batch, status: BatchStatus, **facts: Any) -> None:
+    with transaction.atomic():
+        if status == BatchStatus.INVALID:
+            _unstage(batch.id)
+        _progress(
+            batch,
+            status=status,
+            lease_until=None,
+            checked_at=timezone.now(),
+            bytes_checked=batch.file_bytes,
+            **facts,
+        )
+
+
+def _progress(batch: Batch, *, lease_until: Any, **facts: Any) -> None:
+    """Write down how far the check is, as long as the batch is still this process's."""
+    mine = Batch.objects.filter(
+        id=batch.id, status=BatchStatus.CHECKING, lease_until=batch.lease_until
+    )
+    if not mine.update(lease_until=lease_until, updated_at=now_ms(), **facts):
+        raise LostLease
+    batch.lease_until = lease_until
+
+
+def _unstage(batch_id: UUID) -> None:
+    StagedRow.objects.filter(batch_id=batch_id)._raw_delete("default")

@@ -1,0 +1,87 @@
+"""Something to start with: an agency, an officer, a campaign and a key that `curl` can use."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from campaigns.models import (
+    AllowedAddress,
+    ApiKey,
+    Campaign,
+    Membership,
+    RecipientType,
+    Role,
+    Template,
+    TemplateBody,
+)
+from campaigns.sms import FOOTERS
+from postman import local
+from postman.accounts.models import Agency, EmailDomain, User
+
+OFFICER = "officer@health.gov.sg"
+BODIES = {
+    "english": "Dear {{name}}, your appointment at {{clinic}} is on {{date}}. "
+    "Please arrive 10 minutes early.",
+    "malay": "{{name}}, temu janji anda di {{clinic}} ialah pada {{date}}. "
+    "Sila tiba 10 minit lebih awal.",
+}
+VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30am"}
+
+
+class Command(BaseCommand):
+    help = "Seed the demo once and write its facts to .local/demo.json (local settings only)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        facts_file = local.directory() / "demo.json"
+        facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
+        campaign_id = facts.get("campaign_id", "").removeprefix("campaign_") or None
+        if not campaign_id or not Campaign.objects.filter(id=campaign_id).exists():
+            facts = self._seed()
+        facts |= {"base_url": settings.PUBLIC_URL, "sandbox_url": settings.SANDBOX_URL}
+        facts_file.parent.mkdir(parents=True, exist_ok=True)
+        facts_file.write_text(json.dumps(facts, indent=2))
+
+    @transaction.atomic
+    def _seed(self) -> dict[str, Any]:
+        agency, _ = Agency.objects.get_or_create(name="Ministry of Health")
+        EmailDomain.objects.get_or_create(domain="health.gov.sg", defaults={"agency": agency})
+        officer, _ = User.objects.get_or_create(
+            email=OFFICER,
+            defaults={
+                "agency": agency,
+                "can_create_campaigns": True,
+                "is_agency_administrator": True,
+                "is_staff": True,
+                "is_superuser": True,
+            },
+        )
+        campaign = Campaign.objects.create(
+            agency=agency,
+            creator=officer,
+            name="Appointment reminders",
+            recipient_type=RecipientType.PUBLIC,
+            sender_id=settings.DEFAULT_SENDER_ID,
+        )
+        Membership.objects.create(campaign=campaign, user=officer, role=Role.OWNER)
+        template = Template.objects.create(campaign=campaign)
+        for language, body in BODIES.items():
+            TemplateBody.objects.create(
+                template=template,
+                language=language,
+                body=body,
+                header=agency.name,
+                footer=FOOTERS[language],
+                creator=officer,
+            )
+        for address in ("127.0.0.1", "::1"):
+            AllowedAddress.objects.create(campaign=campaign, address=address)
+        _, secret = ApiKey.issue(campaign=campaign, creator=officer, label="demo")
+        return {
+            "officer": officer.email,
+            "campaign_id": campaign.public_id,
+            "api_key": secret,
+            "values": VALUES,
+        }

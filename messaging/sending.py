@@ -1,0 +1,238 @@
+"""Accept: validate everything, one transaction, then ring for those who carry it out."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from campaigns import sms
+from campaigns.models import Campaign, TemplateBody
+from campaigns.phone_numbers import InvalidRecipient, clean_recipient
+from campaigns.templating import variables
+from messaging import delivery, tasks
+from messaging.models import Batch, BatchStatus, Counter, Message, StagedRow
+from messaging.recipients import check_value
+from messaging.states import Status
+from postman.accounts import audit
+from postman.accounts.models import User
+from postman.celery import ring
+from postman.errors import Refused
+from postman.ids import new_id, now_ms
+
+LATEST_SCHEDULE = timedelta(days=365)
+
+
+class InvalidMessage(Refused):
+    """What is wrong with a single message: field → sentence (`recipient`, `values.name`…)."""
+
+    code = "parameter_invalid"
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        self.faults = dict(faults)
+        super().__init__(" ".join(f"{field}: {fault}" for field, fault in faults.items()))
+
+
+# --- One message ----------------------------------------------------------------------------------
+
+
+def send_message(
+    *,
+    campaign: Campaign,
+    creator: User,
+    recipient: Any,
+    language: Any,
+    values: Any,
+    via_api: bool = False,
+    id: UUID | None = None,  # noqa: A002
+) -> Message:
+    """Accept one message for sending at once; raises InvalidMessage with every fault.
+
+    `id`: the caller's own for this send. A second call with it answers with the first message, so
+    a form that is submitted twice sends once.
+    """
+    body = _check_message(campaign, recipient, language, values)
+    message = Message(
+        id=id or new_id(),
+        campaign=campaign,
+        template_body=body,
+        creator=creator,
+        via_api=via_api,
+        recipient=recipient,
+        values=values,
+        segments=sms.segments(body.full_message(values)),
+    )
+    try:
+        with transaction.atomic():
+            message.save(force_insert=True)
+            delivery.count(campaign.id, None, {Counter.TOTAL: 1, Status.CREATED.value: 1})
+            ring(tasks.send_singles)
+    except IntegrityError:
+        earlier = Message.objects.filter(id=message.id, campaign=campaign, creator=creator).first()
+        if earlier is None:
+            raise
+        return earlier
+    return message
+
+
+def _check_message(campaign: Campaign, recipient: Any, language: Any, values: Any) -> TemplateBody:
+    faults: dict[str, str] = {}
+    try:
+        check_recipient(recipient)
+    except InvalidRecipient as invalid:
+        faults["recipient"] = invalid.message
+    body = campaign.bodies.get(language) if isinstance(language, str) else None
+    if body is None:
+        faults["language"] = f"Choose one of: {', '.join(campaign.bodies)}."
+    any_body = body or next(iter(campaign.bodies.values()))
+    value_faults = _check_values(variables(any_body.body), values, any_body.language)
+    faults |= value_faults
+    if body and not value_faults and len(body.render(values)) > sms.MAX_BODY:
+        faults["values"] = f"With these values the message is over {sms.MAX_BODY:,} characters."
+    if faults or body is None:
+        raise InvalidMessage(faults)
+    return body
+
+
+def check_recipient(recipient: Any) -> str:
+    """The number in its one form (v2-sms §6.8); raises InvalidRecipient."""
+    if not isinstance(recipient, str):
+        raise InvalidRecipient("type", "Send the phone number as a string of digits.")
+    return clean_recipient(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+
+
+def _check_values(names: list[str], values: Any, language: str) -> dict[str, str]:
+    """One non-empty string for each variable, and nothing else (v2-sms §4.1, Q8, Q9)."""
+    if not isinstance(values, dict):
+        return {"values": "Send an object with one string for each variable."}
+    faults = {
+        f"values.{name}": "The template has no such variable."
+        for name in values.keys() - set(names)
+    }
+    for name in names:
+        value = values.get(name)
+        if not isinstance(value, str):
+            faults[f"values.{name}"] = "Send a non-empty string."
+        elif wrong := check_value(value, language):
+            faults[f"values.{name}"] = " ".join(sentence for _, sentence in wrong)
+    return faults
+
+
+# --- A file ---------------------------------------------------------------------------------------
+
+
+def accept_upload(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
+    """Keep the file and have it checked in the background; raises Refused."""
+    name = upload.name or "recipients.csv"
+    size = upload.size or 0
+    if not name.lower().endswith(".csv"):
+        raise Refused("Choose a file whose name ends in .csv.", "parameter_invalid")
+    if size > settings.BATCH_BYTES_LIMIT:
+        raise Refused(
+            "The file is larger than 40 MB. Split it into smaller ones.", "parameter_invalid"
+        )
+    if not size:
+        raise Refused("The file is empty.", "parameter_invalid")
+    batch = Batch(
+        campaign=campaign,
+        creator=creator,
+        original_file_name=name[-255:],
+        file_bytes=size,
+        file_sha256=_sha256(upload),
+    )
+    batch.file.save(f"{batch.public_id}.csv", upload, save=False)
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        audit.record("batch.uploaded", by=creator, on=batch, bytes=size)
+        ring(tasks.check_upload, str(batch.id))
+    return batch
+
+
+def _sha256(upload: UploadedFile) -> str:
+    digest = hashlib.sha256()
+    for part in upload.chunks():
+        digest.update(part)
+    upload.seek(0)
+    return digest.hexdigest()
+
+
+# --- A batch --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def send_batch(batch: Batch, *, by: User) -> Batch:
+    """Send all of it now; raises Refused where it is not waiting for that word."""
+    _move(
+        batch,
+        (BatchStatus.READY, BatchStatus.SCHEDULED),
+        BatchStatus.ENQUEUING,
+        accepted_at=now_ms(),
+    )
+    audit.record("batch.accepted", by=by, on=batch, messages=batch.total_messages)
+    ring(tasks.expand, str(batch.id))
+    return batch
+
+
+@transaction.atomic
+def schedule_batch(batch: Batch, *, at: datetime, by: User) -> Batch:
+    """Send it at `at`, which must be in the future and within a year; again to reschedule."""
+    now = timezone.now()
+    if at <= now:
+        raise Refused("This time has passed. Choose a later one.", "schedule_in_the_past")
+    if at > now + LATEST_SCHEDULE:
+        raise Refused("Choose a time within a year from now.", "schedule_too_far")
+    _move(
+        batch,
+        (BatchStatus.READY, BatchStatus.SCHEDULED),
+        BatchStatus.SCHEDULED,
+        scheduled_at=at,
+    )
+    audit.record("batch.scheduled", by=by, on=batch, at=at.isoformat())
+    return batch
+
+
+@transaction.atomic
+def unschedule_batch(batch: Batch, *, by: User) -> Batch:
+    """Back to review, as long as it has not started."""
+    _move(batch, (BatchStatus.SCHEDULED,), BatchStatus.READY, scheduled_at=None)
+    audit.record("batch.unscheduled", by=by, on=batch)
+    return batch
+
+
+@transaction.atomic
+def discard_batch(batch: Batch, *, by: User) -> Batch:
+    """Throw an unsent upload away, its rows and its files with it."""
+    _move(
+        batch,
+        (BatchStatus.READY, BatchStatus.SCHEDULED, BatchStatus.INVALID),
+        BatchStatus.DISCARDED,
+        scheduled_at=None,
+        first_faults=[],
+    )
+    StagedRow.objects.filter(batch=batch)._raw_delete("default")
+    for stored in (batch.file, batch.report):
+        if stored:
+            transaction.on_commit(partial(stored.storage.delete, stored.name))
+    audit.record("batch.discarded", by=by, on=batch)
+    return batch
+
+
+def _move(
+    batch: Batch, allowed: tuple[BatchStatus, ...], status: BatchStatus, **facts: Any
+) -> None:
+    """The status change is the lock: of two at once, one finds the batch already moved."""
+    moved = Batch.objects.filter(id=batch.id, status__in=allowed, campaign__deleted_at=None).update(
+        status=status, updated_at=now_ms(), **facts
+    )
+    batch.refresh_from_db()
+    if not moved:
+        raise Refused(
+            f"This batch is now “{batch.get_status_display()}”, so this can no longer be done.",
+            "batch_moved_on",
+        )

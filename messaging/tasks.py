@@ -1,0 +1,70 @@
+"""Thin Celery tasks: load nothing, call once. All of them may run twice or not at all.
+
+`tick` runs each second and rings for whatever waits, so a lost bell costs a second and no more.
+"""
+
+import time
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from messaging import delivery, ingest
+from messaging.models import Batch, BatchStatus, Message, ProviderEvent
+
+# One task works that long and then lets others have the process; the next tick rings again.
+SLICE_SECONDS = 10
+
+
+@shared_task(name="messaging.check_upload", queue="ingest")
+def check_upload(batch_id: str) -> None:
+    ingest.check(UUID(batch_id))
+
+
+@shared_task(name="messaging.expand", queue="batch")
+def expand(batch_id: str) -> None:
+    delivery.expand(UUID(batch_id))
+    send_batches.delay()
+
+
+@shared_task(name="messaging.send_singles", queue="urgent")
+def send_singles() -> None:
+    end = time.monotonic() + SLICE_SECONDS
+    while delivery.send_chunk(None) and time.monotonic() < end:
+        pass
+
+
+@shared_task(name="messaging.send_batches", queue="batch")
+def send_batches() -> None:
+    """A chunk of each batch in turn, so that a large one does not make a small one wait."""
+    end = time.monotonic() + SLICE_SECONDS
+    sent = 1
+    while sent and time.monotonic() < end:
+        lanes = Batch.objects.being_sent(timezone.now()).values_list("id", flat=True)
+        sent = sum(delivery.send_chunk(batch_id) for batch_id in lanes)
+
+
+@shared_task(name="messaging.apply_receipts", queue="receipts")
+def apply_receipts() -> None:
+    end = time.monotonic() + SLICE_SECONDS
+    while delivery.apply_events() and time.monotonic() < end:
+        pass
+
+
+@shared_task(name="messaging.tick", queue="sweep")
+def tick() -> None:
+    """Find every kind of work that waits, however long it has waited, and ring for it."""
+    now = timezone.now()
+    delivery.start_due_batches()
+    for batch_id in ingest.waiting(now):
+        check_upload.apply_async([str(batch_id)], expires=5)
+    for batch_id in Batch.objects.filter(status=BatchStatus.ENQUEUING).values_list("id", flat=True):
+        expand.apply_async([str(batch_id)], expires=2)
+    if Batch.objects.being_sent(now).exists():
+        send_batches.apply_async(expires=2)
+    if Message.objects.due_singles(now).exists():
+        send_singles.apply_async(expires=2)
+    if ProviderEvent.objects.filter(applied_at=None).exists():
+        apply_receipts.apply_async(expires=2)
+    delivery.sweep_leases()
+    delivery.fold_counters()

@@ -1,0 +1,63 @@
+"""The steps of a batch, for tests of what comes after them."""
+
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from twilio.request_validator import RequestValidator
+
+from campaigns.models import Campaign
+from messaging import delivery, ingest, sending
+from messaging.models import Attempt, Batch, Message
+
+
+def csv_of(count: int, *, first: int = 0) -> bytes:
+    """A good file of `count` rows for the `campaign` fixture."""
+    rows = "".join(f"65812{first + n:05},english,Name {n},Clinic {n}\n" for n in range(count))
+    return b"recipient,language,name,clinic\n" + rows.encode()
+
+
+def upload(campaign: Campaign, content: bytes, name: str = "people.csv") -> Batch:
+    """An uploaded and checked file."""
+    batch = sending.accept_upload(
+        campaign=campaign, creator=campaign.creator, upload=SimpleUploadedFile(name, content)
+    )
+    ingest.check(batch.id)
+    batch.refresh_from_db()
+    return batch
+
+
+def accepted_batch(campaign: Campaign, count: int) -> Batch:
+    """A batch whose messages exist and wait to be sent."""
+    batch = sending.send_batch(upload(campaign, csv_of(count)), by=campaign.creator)
+    delivery.expand(batch.id)
+    batch.refresh_from_db()
+    return batch
+
+
+def single(campaign: Campaign, recipient: str = "6581230001", **kwargs: object) -> Message:
+    return sending.send_message(
+        campaign=campaign,
+        creator=campaign.creator,
+        recipient=recipient,
+        language="english",
+        values={"name": "Mei Ling", "clinic": "Clementi Clinic"},
+        **kwargs,
+    )
+
+
+def report(attempt: Attempt, status: str, code: str = "", *, token: str | None = None) -> int:
+    """Twilio's receipt for an attempt, signed as Twilio signs; returns our HTTP status."""
+    url = delivery.callback_url(attempt.id)
+    params = {
+        "MessageSid": attempt.reference or "SM" + "0" * 32,
+        "MessageStatus": status,
+        "SmsStatus": status,
+        "To": f"+{attempt.message.recipient}",
+        "AccountSid": settings.CHANNELS["sms"]["OPTIONS"]["account_sid"],
+        **({"ErrorCode": code} if code else {}),
+    }
+    secret = token or settings.CHANNELS["sms"]["OPTIONS"]["auth_token"]
+    signature = RequestValidator(secret).compute_signature(url, params)
+    path = reverse("twilio-callback", args=url.rsplit("/", 2)[1:])
+    return Client().post(path, params, headers={"X-Twilio-Signature": signature}).status_code

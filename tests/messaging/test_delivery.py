@@ -1,0 +1,355 @@
+import itertools
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from messaging import delivery, sending
+from messaging.channels.base import Accepted, Unavailable
+from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
+from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
+
+pytestmark = pytest.mark.django_db
+
+
+def counted(batch):
+    return {status: n for status, n in batch.counts().items() if n}
+
+
+def in_threads(count, work):
+    """Run `work` in threads at once, each with its own database connection; its results."""
+    results, barrier = [], threading.Barrier(count)
+
+    def run():
+        barrier.wait()
+        try:
+            results.append(work())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+# --- From row to provider ---
+
+
+def test_every_row_of_a_batch_is_handed_over_once(campaign, sandbox):
+    batch = accepted_batch(campaign, 7)
+
+    while delivery.send_chunk(batch.id):
+        pass
+
+    sent = sandbox.outbox(channel="sms")
+    assert sorted(m["to"] for m in sent) == [f"+65812{n:05}" for n in range(7)]
+    assert counted(batch) == {"total": 7, "sent": 7}
+    assert Batch.objects.get().dispatched_at is not None
+
+
+def test_the_text_that_leaves_is_the_text_that_is_shown(campaign, sandbox):
+    message = single(campaign)
+
+    delivery.send_chunk(None)
+
+    [sent] = sandbox.outbox(to="6581230001")
+    assert sent["text"] == message.full_message
+    assert sent["text"].startswith(
+        "Ministry of Health\n\n---\n\nDear Mei Ling, see you at Clementi Clinic.\n\n---\n\n"
+    )
+
+
+def test_the_attempt_is_committed_before_the_provider_is_called(campaign):
+    message = single(campaign)
+
+    [claimed] = delivery.claim(None)
+
+    attempt = Attempt.objects.get()
+    assert (claimed.attempt_id, attempt.status, attempt.number) == (attempt.id, "sending", 1)
+    message.refresh_from_db()
+    assert (message.status, message.attempts_made) == ("sending", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_never_take_the_same_message(campaign):
+    batch = accepted_batch(campaign, 200)
+
+    taken = in_threads(4, lambda: delivery.claim(batch.id, limit=60))
+
+    ids = [claimed.attempt_id for chunk in taken for claimed in chunk]
+    assert len(ids) == len(set(ids)) == 200
+
+
+def test_expanding_twice_makes_every_message_once(campaign):
+    batch = sending.send_batch(upload(campaign, csv_of(12)), by=campaign.creator)
+
+    assert delivery.expand(batch.id) == 12
+    assert delivery.expand(batch.id) == 0
+
+    assert Message.objects.filter(batch=batch).count() == 12
+    assert counted(batch) == {"total": 12, "created": 12}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_expanding_at_once_makes_every_message_once(campaign, monkeypatch):
+    monkeypatch.setattr(delivery, "EXPAND_CHUNK", 25)
+    batch = sending.send_batch(upload(campaign, csv_of(200)), by=campaign.creator)
+
+    moved = in_threads(3, lambda: delivery.expand(batch.id))
+
+    assert sum(moved) == Message.objects.filter(batch=batch).count() == 200
+    delivery.expand(batch.id)
+    assert Batch.objects.get().status == BatchStatus.ENQUEUED
+
+
+# --- What the provider answers ---
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("21211", "recipient_invalid"), ("30007", "content_invalid")]
+)
+def test_a_refusal_is_a_failure_with_the_code_of_v2(campaign, sandbox, code, error):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+
+    delivery.record([(claimed, delivery.Rejected(code))])
+
+    attempt = message.attempts.get()
+    assert (attempt.status, attempt.error_code, attempt.provider_code) == ("failure", error, code)
+    message.refresh_from_db()
+    assert message.status == "failure"
+
+
+def test_what_the_provider_did_not_take_is_tried_again_as_the_same_attempt(campaign, sandbox):
+    sandbox.control(down=True)
+    batch = accepted_batch(campaign, 3)
+    delivery.send_chunk(batch.id)
+    assert counted(batch) == {"total": 3, "enqueued": 3}
+    assert not Batch.objects.being_sent(timezone.now()).exists()
+
+    sandbox.control(down=False)
+    later = timezone.now() + delivery.HOLD
+    assert Batch.objects.being_sent(later).exists()
+    Message.objects.update(due_at=None)
+    delivery.send_chunk(batch.id)
+
+    assert counted(batch) == {"total": 3, "sent": 3}
+    assert [a.number for a in Attempt.objects.all()] == [1, 1, 1]
+    assert len(sandbox.outbox(channel="sms")) == 3
+
+
+def test_a_lost_answer_is_unknown_and_never_sent_again(campaign, sandbox):
+    sandbox.control(rate_lost=1.0)
+    batch = accepted_batch(campaign, 2)
+    delivery.send_chunk(batch.id)
+    sandbox.control(rate_lost=0.0)
+
+    assert delivery.send_chunk(batch.id) == 0
+
+    assert counted(batch) == {"total": 2, "unknown": 2}
+    assert len(sandbox.outbox(channel="sms")) == 2
+
+
+def test_an_attempt_whose_process_died_becomes_unknown(campaign):
+    message = single(campaign)
+    delivery.claim(None)
+    Attempt.objects.update(lease_until=timezone.now())
+
+    assert delivery.sweep_leases() == 1
+
+    message.refresh_from_db()
+    assert message.status == "unknown"
+    assert delivery.claim(None) == []
+
+
+def test_an_unknown_attempt_is_settled_by_its_receipt(campaign):
+    message = single(campaign)
+    delivery.claim(None)
+    Attempt.objects.update(lease_until=timezone.now())
+    delivery.sweep_leases()
+
+    report(message.attempts.get(), "delivered")
+    delivery.apply_events()
+
+    message.refresh_from_db()
+    assert message.status == "success"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_gets_messages_back_is_sent_on(campaign):
+    batch = accepted_batch(campaign, 2)
+    claimed = delivery.claim(batch.id)
+    assert delivery.send_chunk(batch.id) == 0
+    assert Batch.objects.get().dispatched_at is not None
+
+    delivery.record([(c, Unavailable()) for c in claimed])
+
+    assert Batch.objects.being_sent(timezone.now() + delivery.HOLD).exists()
+
+
+# --- Receipts ---
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["queued", "sent", "delivered", "delivered"]))
+)
+def test_receipts_in_any_order_end_the_same(campaign, order):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+    delivery.record([(claimed, Accepted("SM1"))])
+
+    for status in order:
+        assert report(message.attempts.get(), status) == 204
+        delivery.apply_events()
+
+    message.refresh_from_db()
+    assert message.status == "success"
+    assert Counter.objects.grouped() == {
+        "total": 1, "pending": 0, "sent": 0, "delivered": 1, "failed": 0, "unknown": 0,
+    }  # fmt: skip
+
+
+def test_a_receipt_that_overtakes_the_answer_is_not_undone_by_it(campaign):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+
+    report(message.attempts.get(), "delivered")
+    delivery.apply_events()
+    delivery.record([(claimed, Accepted("SM77"))])
+
+    attempt = message.attempts.get()
+    assert (attempt.status, attempt.reference) == ("success", "SM" + "0" * 32)
+
+
+def test_a_failure_after_success_changes_nothing(campaign):
+    message = single(campaign)
+    delivery.claim(None)
+    attempt = message.attempts.get()
+
+    report(attempt, "delivered")
+    delivery.apply_events()
+    report(attempt, "undelivered", "30003")
+    delivery.apply_events()
+
+    message.refresh_from_db()
+    attempt.refresh_from_db()
+    assert (message.status, attempt.error_code) == ("success", "")
+
+
+def test_an_undelivered_message_says_why(campaign):
+    message = single(campaign)
+    delivery.claim(None)
+
+    report(message.attempts.get(), "undelivered", "30003")
+    delivery.apply_events()
+
+    attempt = message.attempts.get()
+    assert (attempt.status, attempt.error_code) == ("failure", "recipient_unavailable")
+
+
+def test_a_report_that_twilio_did_not_sign_is_refused(campaign, caplog):
+    message = single(campaign)
+    delivery.claim(None)
+
+    assert report(message.attempts.get(), "delivered", token="somebody else") == 403
+
+    assert not ProviderEvent.objects.exists()
+    assert "refused" in caplog.text
+
+
+def test_a_report_to_an_address_we_did_not_give_out_is_refused(campaign, client):
+    message = single(campaign)
+    delivery.claim(None)
+
+    answer = client.post(f"/callbacks/twilio/{message.attempts.get().id}/{'0' * 32}", {})
+
+    assert answer.status_code == 403
+
+
+def test_a_doubled_report_counts_once(campaign):
+    message = single(campaign)
+    delivery.claim(None)
+    attempt = message.attempts.get()
+
+    report(attempt, "sent")
+    report(attempt, "sent")
+
+    assert ProviderEvent.objects.count() == 1
+
+
+# --- Counters ---
+
+
+def test_folding_changes_no_sum(campaign, sandbox):
+    batch = accepted_batch(campaign, 5)
+    delivery.send_chunk(batch.id)
+    before = Counter.objects.filter(campaign=campaign).by_status()
+
+    delivery.fold_counters()
+    delivery.fold_counters()
+
+    assert Counter.objects.filter(campaign=campaign).by_status() == before
+    assert Counter.objects.filter(batch=batch, status="sent").count() == 1
+
+
+# --- Schedules ---
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scheduled_batch_starts_once_with_many_beats(campaign):
+    batch = upload(campaign, csv_of(3))
+    at = timezone.now() + timedelta(hours=1)
+    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    assert delivery.start_due_batches() == []
+    Batch.objects.update(scheduled_at=timezone.now())
+
+    started = in_threads(4, delivery.start_due_batches)
+
+    assert sorted(map(len, started)) == [0, 0, 0, 1]
+    delivery.expand(batch.id)
+    assert Message.objects.count() == 3
+
+
+def test_a_deleted_campaign_starts_nothing(campaign):
+    batch = upload(campaign, csv_of(3))
+    at = timezone.now() + timedelta(hours=1)
+    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    Batch.objects.update(scheduled_at=timezone.now())
+    campaign.deleted_at = timezone.now()
+    campaign.save()
+
+    assert delivery.start_due_batches() == []
+
+
+# --- The test environment ---
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        ("6511111111", "recipient_invalid"),
+        ("6511112222", "recipient_unavailable"),
+        ("6511113333", "content_invalid"),
+        ("6511114444", "routing_error"),
+        ("6511115555", "message_expired"),
+        ("6511119999", "delivery_unknown_error"),
+        ("6522222222", "server_unknown_error"),
+    ],
+)
+def test_magic_numbers_fail_as_published_on_the_test_site(campaign, settings, number, error):
+    settings.POSTMAN_ENVIRONMENT = "test"
+    message = single(campaign, number)
+
+    delivery.send_chunk(None)
+
+    assert message.attempts.get().error_code == error
+
+
+def test_a_magic_number_is_just_an_invalid_one_in_production(campaign):
+    with pytest.raises(sending.InvalidMessage):
+        single(campaign, "6511111111")
