@@ -1,6 +1,6 @@
 """How messages leave: one file a provider, named in settings as Django names its caches.
 
-    CHANNELS = {"sms": {"BACKEND": "messaging.channels.twilio.Twilio", "OPTIONS": {...}}}
+CHANNELS = {"sms": {"BACKEND": "messaging.channels.twilio.Twilio", "OPTIONS": {...}}}
 """
 
 from typing import Any

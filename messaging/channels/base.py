@@ -37,7 +37,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider refused it for good."""
+    """The provider refused it for good. `detail` may hold the recipient: never log it."""
 
     code: str
     detail: str = ""
@@ -72,29 +72,41 @@ Outcome = Accepted | Rejected | Throttled | Unavailable | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """An attempt whose outcome is unknown, as far as it can be described to the provider."""
+    """An attempt we lost sight of. `reference` is known when only its reports stayed away."""
 
     attempt_id: UUID
     recipient: str
     text: str
     attempted_at: datetime
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A message of the provider's, with its state in the provider's own words."""
+
+    reference: str
+    kind: str
+    code: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the provider knows of an attempt. `reference` None: it certainly has no such message
-    yet; `candidates` more than one: it has several that fit, and only a person can tell."""
+    """Every message of the provider's that may be this attempt, oldest first.
+
+    The same text to the same number looks the same to a provider, so take out the references
+    that other attempts hold before believing one. None at all means that it was never taken, if
+    enough time has passed for the provider's list to show it.
+    """
 
     attempt_id: UUID
-    reference: str | None
-    kind: str = ""
-    code: str = ""
-    candidates: int = 0
+    matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A provider's report on one message, in the provider's own words plus a plain `kind`."""
+    """A provider's report on one message; `kind` and `code` are the provider's own words."""
 
     provider_event_id: str
     reference: str
@@ -128,7 +140,7 @@ class Channel(Protocol):
         ...
 
     async def find(self, attempts: Sequence[Attempted]) -> Sequence[Found]:
-        """Ask the provider about attempts we lost sight of; leaves out what it cannot say."""
+        """Ask the provider about attempts; those it could not be asked about are left out."""
         ...
 
     def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
