@@ -12,6 +12,9 @@ from postman.local import ROOT
 VENDOR = ROOT / "static" / "vendor" / "sgds"
 PACKAGES = ROOT / "node_modules" / "@govtechsg"
 # The browser would ask for maps that are not copied, and a manifest storage insist on them.
+FETCHES = re.compile(r"@import[^;]*|url\((?!\s*[\"']?(data:|#))[^)]*")
+# The component carries its framework's development build, which says so on every page's console.
+QUIET = '(globalThis.litIssuedWarnings ??= new Set()).add("dev-mode");\n'
 SOURCE_MAP = re.compile(r"(/\*|//)[#@] sourceMappingURL=\S+?(\*/)?\s*$")
 
 
@@ -63,28 +66,27 @@ def _copy() -> None:
     shutil.rmtree(VENDOR, ignore_errors=True)
     VENDOR.mkdir(parents=True)
     component = PACKAGES / "sgds-web-component"
-    _write("sgds.css", _text(PACKAGES / "sgds" / "css" / "sgds.css"))
-    _write("masthead.js", _text(component / "components" / "Masthead" / "index.umd.min.js"))
-    _write(
-        "masthead.css",
-        "".join(_scoped(component / "themes" / f"{n}.css") for n in THEMES),
-    )
+    themes = [component / "themes" / f"{name}.css" for name in ("root", "day")]
+    files = {
+        "sgds.css": _text(PACKAGES / "sgds" / "css" / "sgds.css"),
+        "masthead.css": "".join(scoped(_text(theme)) for theme in themes),
+        "masthead.js": QUIET + _text(component / "components" / "Masthead" / "index.umd.min.js"),
+    }
+    for name, text in files.items():
+        (VENDOR / name).write_text(self_contained(text), encoding="utf-8")
 
 
-# The masthead's colours; sgds.css has variables of the same names with other values.
-THEMES = ("root", "day")
+def scoped(theme: str) -> str:
+    """The masthead's colours for it alone: sgds.css gives the same variables other values."""
+    return theme.replace('@import "./root.css";\n', "").replace(":root", "sgds-masthead")
 
 
-def _scoped(theme: Path) -> str:
-    text = _text(theme)
-    return text.replace('@import "./root.css";\n', "").replace(":root", "sgds-masthead")
+def self_contained(text: str) -> str:
+    """The text itself. Raises ValueError when a browser would fetch more because of it."""
+    if more := FETCHES.search(text):
+        raise ValueError(f"This asset fetches something else: {more[0]}")
+    return text
 
 
 def _text(path: Path) -> str:
     return SOURCE_MAP.sub("", path.read_text(encoding="utf-8"))
-
-
-def _write(name: str, text: str) -> None:
-    if remote := re.search(r"(@import|url\(\s*[\"']?(https?:)?//)[^;)]*", text):
-        raise ValueError(f"{name} fetches something from elsewhere: {remote[0]}")
-    (VENDOR / name).write_text(text, encoding="utf-8")

@@ -23,7 +23,8 @@ def main(kind: str) -> None:
     if not is_usable(PYTHON):
         create_environment()
     install(ROOT / "requirements" / f"{kind}.txt")
-    subprocess.run([PYTHON, "-m", "postman.local", "assets"], cwd=ROOT, check=True)
+    assets = subprocess.run([PYTHON, "-m", "postman.local", "assets"], cwd=ROOT, check=False)
+    sys.exit(assets.returncode)
 
 
 def use_a_newer_python() -> None:
