@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
@@ -19,8 +20,23 @@ _BACKLOG = 8192  # connections at once: many may be held by rate_timeout
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if not _is_free(arguments.host, arguments.port):
+        parser.exit(1, f"Port {arguments.port} on {arguments.host} is taken.\n")
     asyncio.run(_serve(arguments))
+
+
+def _is_free(host: str, port: int) -> bool:
+    """granian shares a port with whoever listens on it already; half the calls would go astray."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
 
 
 async def _serve(arguments: argparse.Namespace) -> None:

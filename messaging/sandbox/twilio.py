@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from email.utils import formatdate
+from email.utils import format_datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -24,6 +23,7 @@ _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _ANY_ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
 _ANY_API_KEY = re.compile(r"SK[0-9a-f]{32}")
 _MAX_BODY = 1600
+_OPENED = 1_704_067_200  # the accounts exist since 2024
 _HTTP_STATUS = {20003: 401, 20404: 404, 20429: 429, 20500: 500, 20503: 503}
 _GSM_7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -222,8 +222,8 @@ def account_resource(account_sid: str) -> bytes:
             "status": "active",
             "type": "Full",
             "owner_account_sid": account_sid,
-            "date_created": _rfc_2822(0),
-            "date_updated": _rfc_2822(0),
+            "date_created": _rfc_2822(_OPENED),
+            "date_updated": _rfc_2822(_OPENED),
             "uri": f"/{API_VERSION}/Accounts/{account_sid}.json",
         }
     )
@@ -300,4 +300,4 @@ def _until(earliest: float, entries: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _rfc_2822(seconds: int) -> str:
-    return formatdate(seconds or time.mktime((2024, 1, 1, 0, 0, 0, 0, 1, 0)))
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))

@@ -60,7 +60,7 @@ async def cut(scope: Scope, receive: Receive) -> None:
     ASGI has no word for this, so the socket is looked for among the process's own by the
     client's address; where it is not found, the client waits until it gives up.
     """
-    host, port = scope["client"][:2]
+    client = (scope["client"][0], int(scope["client"][1]))
     for fd in _sockets():
         try:
             connection = socket.socket(fileno=os.dup(fd))
@@ -68,7 +68,7 @@ async def cut(scope: Scope, receive: Receive) -> None:
             continue
         with connection:
             try:
-                if connection.getpeername()[:2] != (host, port):
+                if connection.getpeername()[:2] != client:
                     continue
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.shutdown(socket.SHUT_RDWR)
