@@ -19,7 +19,7 @@ def _no_memory_of_earlier_tests() -> None:
 
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[SandboxProcess]:
-    process = SandboxProcess(port=urlsplit(settings.SANDBOX_URL).port)
+    process = SandboxProcess(port=urlsplit(settings.SANDBOX_URL).port).start()
     yield process
     process.stop()
 

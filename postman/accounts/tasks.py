@@ -4,22 +4,22 @@ from django.core.management import call_command
 from postman.accounts import mails
 
 
-@shared_task(name="accounts.mail_code", queue="urgent")
+@shared_task(name="accounts.mail_code")
 def mail_code(code_id: str) -> None:
     mails.mail_code(code_id)
 
 
-@shared_task(name="accounts.mail_warning", queue="urgent")
+@shared_task(name="accounts.mail_warning")
 def mail_warning(code_id: str) -> None:
     mails.mail_warning(code_id)
 
 
-@shared_task(name="accounts.mail_waiting_codes", queue="urgent")
+@shared_task(name="accounts.mail_waiting_codes")
 def mail_waiting_codes() -> None:
     mails.mail_what_waits()
 
 
-@shared_task(name="accounts.forget", queue="sweep")
+@shared_task(name="accounts.forget")
 def forget() -> None:
     """Sessions that ran out and codes of days ago are of no use to anyone."""
     call_command("clearsessions")

@@ -156,6 +156,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 5,
     "retry_on_timeout": True,
 }
+CELERY_TASK_ROUTES = {
+    "accounts.mail_*": {"queue": "urgent"},
+    "accounts.forget": {"queue": "sweep"},
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # An outage leaves no heap of ticks behind: one that is late is worthless.
