@@ -251,6 +251,7 @@ class _Pool(AsyncTwilioHttpClient):
         allow_redirects: bool = False,
     ) -> Response:
         self._enter_loop()
+        authorization = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
         # Waiting here is not counted by the timeouts, as waiting for the pool would be.
         async with (
             self._free,
@@ -259,8 +260,7 @@ class _Pool(AsyncTwilioHttpClient):
                 self._place(url),
                 params=params or None,
                 data=urlencode(data, doseq=True).encode() if data else None,
-                headers=headers,
-                auth=aiohttp.BasicAuth(*auth) if auth else None,
+                headers=(headers or {}) | authorization,
                 allow_redirects=allow_redirects,
             ) as response,
         ):
@@ -291,6 +291,14 @@ class _Pool(AsyncTwilioHttpClient):
             return url
         parts = urlsplit(url)
         return self._base_url + parts._replace(scheme="", netloc="").geturl()
+
+
+def _with_auth(
+    headers: dict[str, str] | None, auth: tuple[str, str] | None
+) -> dict[str, str] | None:
+    if not auth:
+        return headers
+    return {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
 
 
 # Answers -----------------------------------------------------------------------------------
@@ -383,7 +391,7 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "21606": ("routing_error", "The sender cannot send SMS to this number."),
     "21608": ("recipient_invalid", "A Twilio trial account sends to verified numbers only."),
     "21609": ("server_unknown_error", "Twilio does not accept the address for delivery reports."),
-    "21610": ("recipient_unavailable", "The recipient has unsubscribed from this sender."),
+    "21610": ("recipient_invalid", "The recipient has unsubscribed from this sender."),
     "21611": ("server_unknown_error", "The sender has too many messages waiting."),
     "21612": ("routing_error", "This sender cannot reach this number."),
     "21614": ("recipient_invalid", "This is not a mobile number."),
