@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns import integrations as callers
 from campaigns import membership as people
-from campaigns import sms, templating
+from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.forms import AddressForm, DeleteForm, KeyForm, MemberForm, RoleForm
 from campaigns.models import (
@@ -68,13 +68,7 @@ def about(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         }
         for code, body in campaign.bodies.items()
     ]
-    return _page(request, campaign, "about", texts=texts, variables=_variables(campaign))
-
-
-def _variables(campaign: Campaign) -> list[str]:
-    """Every language has the same ones, so any body tells them."""
-    bodies = list(campaign.bodies.values())
-    return templating.variables(bodies[0].body) if bodies else []
+    return _page(request, campaign, "about", texts=texts, variables=campaign.variables)
 
 
 # Members -------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from campaigns.models import ApiKey, TwilioCredentials
+from postman.accounts.models import AuditEvent
+from tests.factories import UserFactory
+
+
+@pytest.fixture
+def support(db):
+    return UserFactory(email="support@postman.gov.sg", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def page(campaign):
+    return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
+
+
+def test_the_rate_limit_is_all_that_can_be_changed(campaign, page, support, client_of):
+    client_of(support).post(
+        page, {"calls_per_second": "25", "name": "Renamed", "sender_id": "Scam", "deleted_at": ""}
+    )
+
+    campaign.refresh_from_db()
+    assert (campaign.calls_per_second, campaign.name, campaign.sender_id) == (
+        25,
+        "Appointments",
+        "gov.sg",
+    )
+    event = AuditEvent.objects.get(action="campaign.rate_changed")
+    assert (event.actor, event.details) == (support, {"before": 10, "calls_per_second": 25})
+
+
+def test_no_secret_is_shown(campaign, page, support, officer, client_of):
+    key, secret = ApiKey.issue(campaign=campaign, creator=officer)
+    TwilioCredentials.objects.create(
+        campaign=campaign,
+        account_sid="AC" + "1" * 32,
+        api_key_sid="SK" + "1" * 32,
+        api_secret="the-agencys-secret",
+        messaging_service_sid="MG" + "1" * 32,
+        auth_token="the-agencys-token",
+        verified_at=timezone.now(),
+    )
+    browser = client_of(support)
+
+    for url in (page, reverse("admin:campaigns_campaign_changelist")):
+        html = browser.get(url).content.decode()
+        assert "Appointments" in html
+        for hidden in (secret, key.secret_hash, "the-agencys-secret", "the-agencys-token"):
+            assert hidden not in html
+
+
+def test_campaigns_are_neither_made_nor_deleted_here(campaign, support, client_of):
+    browser = client_of(support)
+
+    assert browser.get(reverse("admin:campaigns_campaign_add")).status_code == 403
+    deletion = reverse("admin:campaigns_campaign_delete", args=[campaign.pk])
+    assert browser.post(deletion, {"post": "yes"}).status_code == 403
+
+
+def test_officers_do_not_get_in(page, officer, client_of):
+    assert client_of(officer).get(page).status_code == 302
