@@ -30,7 +30,7 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
     python = [sys.executable, "-u"]
     # Root is fine here: nobody but this machine's user feeds these workers.
     celery = [*python, "-W", "ignore:You're running the worker", "-m", "celery"]
-    celery += ["-A", "postman.celery"]
+    celery += ["--quiet", "-A", "postman.celery"]
     worker = [
         *celery,
         "worker",
@@ -61,7 +61,7 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
                     "wsgi",
                 ),
                 *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws"),
-                *("--workers", "2", "--blocking-threads", "8"),
+                *("--workers", "2", "--blocking-threads", "4"),
                 *("--respawn-failed-workers", "--respawn-interval", "0.5"),
                 *("--workers-kill-timeout", "8"),
             ],
@@ -111,16 +111,18 @@ def demo(environ: Mapping[str, str] = os.environ) -> int:
         },
         stop_with_parent="POSTMAN_STOP_WITH_PARENT" in environ,
     )
-    table = processes(port=port, sandbox_port=sandbox_port, directory=directory)
+    (directory / "staticfiles").mkdir(parents=True, exist_ok=True)  # WhiteNoise insists on one
+    sandbox, *others = processes(port=port, sandbox_port=sandbox_port, directory=directory)
     started_at = time.monotonic()
     try:
         with supervisor, ExitStack() as announcements:
             _check_ports(port, sandbox_port)
+            supervisor.start(sandbox)
             _start_servers(supervisor, directory)
             announcements.enter_context(_announced(supervisor))
-            for name, command in (("migrate", "migrate"), ("seed", "seed_demo")):
-                supervisor.run_once(Process(name, [sys.executable, "manage.py", command]))
-            for process in table:
+            prepare = [sys.executable, "-m", "postman.local.prepare"]
+            supervisor.run_once(Process("prepare", prepare))
+            for process in others:
                 supervisor.start(process)
             _wait_until_ready(supervisor, port)
             supervisor.say(f"ready in {time.monotonic() - started_at:.1f} s")

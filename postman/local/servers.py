@@ -92,6 +92,10 @@ class Postgres:
             self._create_cluster()
 
     def is_ready(self) -> bool:
+        # Its own word first: each connection before that leaves an alarming line in the log.
+        status = self.cluster / "postmaster.pid"
+        if not status.exists() or not status.read_text().rstrip().endswith("ready"):
+            return False
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except (OSError, psycopg.OperationalError):
