@@ -1,0 +1,303 @@
+"""What officers type to send: one message, a file, a time; and how they search what was sent."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+
+from campaigns.models import Campaign, Language
+
+# Finding -----------------------------------------------------------------------------------
+
+STATUS_CHOICES = [
+    ("", "Any status"),
+    ("pending", "Pending"),
+    ("sent", "Sent, waiting for the receipt"),
+    ("delivered", "Delivered"),
+    ("failed", "Failed"),
+    ("unknown", "Outcome unknown"),
+]
+JOB_CHOICES = [("", "Single and batch"), ("single", "Single"), ("batch", "Batch")]
+BATCH_CHOICES = [
+    ("", "Any status"),
+    ("checking", "Being checked"),
+    ("invalid", "Has errors"),
+    ("ready", "Ready to send"),
+    ("scheduled", "Scheduled"),
+    ("sent", "Sent or being sent"),
+    ("discarded", "Discarded"),
+]
+
+
+class FilterForm(forms.Form):
+    """A question in an address. What makes no sense in it is no question."""
+
+    def __init__(self, asked: QueryDict) -> None:
+        super().__init__(asked, auto_id="filter-%s")
+        self.is_valid()
+        self.asked: dict[str, str] = {name: self.cleaned_data.get(name, "") for name in self.fields}
+
+    @property
+    def is_filtered(self) -> bool:
+        return any(self.asked.values())
+
+
+class MessageFilter(FilterForm):
+    search = forms.CharField(
+        label="Phone number",
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"type": "search", "inputmode": "tel", "placeholder": "Any part of it"}
+        ),
+    )
+    status = forms.ChoiceField(label="Status", required=False, choices=STATUS_CHOICES)
+    job = forms.ChoiceField(label="Job type", required=False, choices=JOB_CHOICES)
+    batch = forms.CharField(required=False, max_length=50, widget=forms.HiddenInput)
+
+
+class BatchFilter(FilterForm):
+    search = forms.CharField(
+        label="Batch ID",
+        required=False,
+        max_length=50,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Any part of it"}),
+    )
+    status = forms.ChoiceField(label="Status", required=False, choices=BATCH_CHOICES)
+
+
+def placeholders(campaign: Campaign) -> dict[str, str]:
+    """Values that leave the template's variables to be seen as they are written."""
+    return {name: f"{{{{{name}}}}}" for name in campaign.variables}
+
+
+# One message -------------------------------------------------------------------------------
+
+COUNTRIES = [
+    ("65", "Singapore (+65)"),
+    ("61", "Australia (+61)"),
+    ("880", "Bangladesh (+880)"),
+    ("673", "Brunei (+673)"),
+    ("855", "Cambodia (+855)"),
+    ("86", "China (+86)"),
+    ("33", "France (+33)"),
+    ("49", "Germany (+49)"),
+    ("852", "Hong Kong (+852)"),
+    ("91", "India (+91)"),
+    ("62", "Indonesia (+62)"),
+    ("81", "Japan (+81)"),
+    ("856", "Laos (+856)"),
+    ("853", "Macau (+853)"),
+    ("60", "Malaysia (+60)"),
+    ("95", "Myanmar (+95)"),
+    ("977", "Nepal (+977)"),
+    ("64", "New Zealand (+64)"),
+    ("92", "Pakistan (+92)"),
+    ("63", "Philippines (+63)"),
+    ("82", "South Korea (+82)"),
+    ("94", "Sri Lanka (+94)"),
+    ("886", "Taiwan (+886)"),
+    ("66", "Thailand (+66)"),
+    ("971", "United Arab Emirates (+971)"),
+    ("44", "United Kingdom (+44)"),
+    ("1", "United States or Canada (+1)"),
+    ("84", "Vietnam (+84)"),
+    ("", "Another country: type its code first"),
+]
+
+
+class ComposeForm(forms.Form):
+    """One message to one person: a field for each variable, named `values.<variable>`."""
+
+    # The message's own id from the start: pressing Send twice asks twice for the same message.
+    message_id = forms.UUIDField(widget=forms.HiddenInput)
+    country = forms.ChoiceField(label="Country", choices=COUNTRIES, initial="65", required=False)
+    number = forms.CharField(
+        label="Phone number",
+        max_length=40,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
+        error_messages={"required": "Enter the recipient’s phone number."},
+    )
+
+    def __init__(self, campaign: Campaign, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.campaign = campaign
+        languages = [(code, Language(code).label) for code in campaign.bodies]
+        self.fields["language"] = forms.ChoiceField(
+            label="Language",
+            choices=languages,
+            initial=languages[0][0],
+            error_messages={"required": "Choose a language."},
+        )
+        self.fields["language"].widget.attrs["data-composer-language"] = True
+        if len(languages) == 1:
+            self.fields["language"].disabled = True
+            self.fields["language"].help_text = "The campaign is written in this language only."
+        self.variables = campaign.variables
+        for name in self.variables:
+            self.fields[f"values.{name}"] = forms.CharField(
+                label=f"{{{{{name}}}}}",
+                max_length=1000,
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+                error_messages={"required": f"Enter a value for {{{{{name}}}}}."},
+            )
+
+    @property
+    def value_fields(self) -> list[forms.BoundField]:
+        return [self[f"values.{name}"] for name in self.variables]
+
+    @property
+    def recipient(self) -> str:
+        """The number with its country code, digits only; whatever else was typed stays, to be refused."""
+        typed = self.cleaned_data["number"]
+        bare = re.sub(r"[\s().\-\u2010-\u2015]", "", typed)
+        country = self.cleaned_data["country"]
+        if bare.startswith("+"):
+            return bare[1:]
+        # Singapore's numbers have eight digits, so ten that begin with 65 are the whole of it.
+        if country == "65" and len(bare) == 10 and bare.startswith("65"):
+            return bare
+        return country + bare
+
+    @property
+    def typed_values(self) -> dict[str, str]:
+        """For the preview: what stands in the fields, or the variable where one is empty."""
+        typed = {name: self[f"values.{name}"].value() for name in self.variables}
+        return placeholders(self.campaign) | {name: text for name, text in typed.items() if text}
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {name: self.cleaned_data[f"values.{name}"] for name in self.variables}
+
+    def add_faults(self, faults: Mapping[str, str]) -> None:
+        """What `send_message` found wrong, beside the field it stands in."""
+        for place, sentence in faults.items():
+            name = "number" if place == "recipient" else place
+            self.add_error(name if name in self.fields else None, sentence)
+
+
+# A file ------------------------------------------------------------------------------------
+
+_SAVE_AS = "In Excel, choose File, Save As, “CSV UTF-8 (Comma delimited)”, and upload that file."
+
+
+class UploadForm(forms.Form):
+    file = forms.FileField(
+        label="CSV file",
+        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
+        max_length=255,
+        error_messages={
+            "required": "Choose the CSV file to upload.",
+            "missing": "Choose the CSV file to upload.",
+            "invalid": "Choose the CSV file to upload.",
+            "empty": "This file is empty. Fill in the template and upload it again.",
+            "max_length": "The name of this file is too long. Give it a shorter one.",
+        },
+    )
+
+    def __init__(self, *args: Any, is_too_large: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_too_large = is_too_large
+        if is_too_large:
+            self.fields["file"].required = False
+
+    def clean_file(self) -> UploadedFile | None:
+        limit = settings.BATCH_BYTES_LIMIT
+        file = self.cleaned_data.get("file")
+        if self._is_too_large or (file and file.size > limit):
+            raise forms.ValidationError(
+                f"This file is larger than {filesizeformat(limit)}, which is the most. "
+                "Split it into several files."
+            )
+        if Path(file.name).suffix.lower() != ".csv":
+            raise forms.ValidationError(f"“{file.name}” is not a CSV file. {_SAVE_AS}")
+        return file
+
+
+# A time ------------------------------------------------------------------------------------
+
+LATEST = timedelta(days=365)
+# Nobody wants an SMS between nine in the evening and eight in the morning.
+NIGHT_FROM, NIGHT_UNTIL = 21, 8
+
+
+class ScheduleForm(forms.Form):
+    """When to send, in Singapore's time: a usual moment, or a date and a time."""
+
+    when = forms.ChoiceField(label="When", widget=forms.RadioSelect, initial="chosen")
+    date = forms.DateField(
+        label="Date",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Enter a date, such as 2026-12-31."},
+    )
+    time = forms.TimeField(
+        label="Time (SGT)",
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        error_messages={"invalid": "Enter a time, such as 14:30."},
+    )
+
+    def __init__(self, *args: Any, scheduled_at: datetime | None = None, **kwargs: Any) -> None:
+        if scheduled_at:
+            local = timezone.localtime(scheduled_at)
+            kwargs["initial"] = {"when": "chosen", "date": local.date(), "time": local.time()}
+        super().__init__(*args, **kwargs)
+        now = timezone.localtime()
+        self._usual = {"tomorrow": _nine(now, days=1), "monday": _nine(now, days=7 - now.weekday())}
+        labels = {"tomorrow": "Tomorrow", "monday": "Monday"}
+        self.fields["when"].choices = [
+            (name, f"{labels[name]}, {at.day} {at:%b %Y}, 9:00 am")
+            for name, at in self._usual.items()
+        ] + [("chosen", "At another date and time")]
+        self.fields["date"].widget.attrs |= {
+            "min": now.date().isoformat(),
+            "max": (now + LATEST).date().isoformat(),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        at = self._usual.get(cleaned["when"]) or self._chosen(cleaned)
+        if at:
+            self._check(at)
+            cleaned["at"] = at
+        return cleaned
+
+    def _chosen(self, cleaned: dict[str, Any]) -> datetime | None:
+        for name, sentence in {"date": "Enter a date.", "time": "Enter a time."}.items():
+            if cleaned[name] is None:
+                self.add_error(name, sentence)
+        if self.errors:
+            return None
+        return timezone.make_aware(datetime.combine(cleaned["date"], cleaned["time"]))
+
+    def _check(self, at: datetime) -> None:
+        now = timezone.now()
+        if at <= now:
+            self.add_error("date" if at.date() < timezone.localdate() else "time", _past(now))
+        elif at > now + LATEST:
+            self.add_error("date", "Choose a date within one year.")
+
+
+def _nine(now: datetime, *, days: int) -> datetime:
+    return (now + timedelta(days=days)).replace(hour=9, minute=0, second=0, microsecond=0)
+
+
+def _past(now: datetime) -> str:
+    local = timezone.localtime(now)
+    return f"That time has passed: it is {local:%H:%M} on {local.day} {local:%b %Y} in Singapore."
+
+
+def is_night(at: datetime) -> bool:
+    hour = timezone.localtime(at).hour
+    return hour >= NIGHT_FROM or hour < NIGHT_UNTIL

@@ -1,0 +1,24 @@
+from django.urls import path
+
+from .views import batches, campaign, compose, downloads, stats
+
+_campaign = "<campaign_id:campaign_id>/"
+_batch = f"{_campaign}batches/<batch_id:batch_id>"
+
+urlpatterns = [
+    path(_campaign, campaign.campaign, name="campaign"),
+    path(f"{_campaign}messages/<message_id:message_id>", campaign.message, name="message"),
+    path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
+    path(f"{_campaign}stats", stats.stats, name="campaign-stats"),
+    path(f"{_campaign}compose", compose.single, name="compose-single"),
+    path(f"{_campaign}upload", compose.multiple, name="compose-multiple"),
+    path(f"{_campaign}template.csv", compose.csv_template, name="csv-template"),
+    path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
+    path(_batch, batches.batch, name="batch"),
+    path(f"{_batch}/send", batches.send, name="batch-send"),
+    path(f"{_batch}/schedule", batches.schedule, name="batch-schedule"),
+    path(f"{_batch}/unschedule", batches.unschedule, name="batch-unschedule"),
+    path(f"{_batch}/discard", batches.discard, name="batch-discard"),
+    path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
+    path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
+]

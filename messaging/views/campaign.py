@@ -1,0 +1,117 @@
+"""The campaign's page: its messages, and one message with every try at it."""
+
+import re
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from campaigns import sms
+from campaigns.access import campaign_for
+from campaigns.models import Language, Membership
+from messaging.forms import MessageFilter
+from messaging.models import Attempt, Message, MessageQuerySet
+from messaging.states import PAGE_GROUPS, TERMINAL, Status
+from postman.ids import parse_public_id
+
+from .paging import BY_ROW, NEWEST_FIRST, page_of
+from .partial import render_page
+
+PAGE_SIZE = 50
+# Reports mostly come within minutes; whoever still looks later can refresh.
+WATCHED_FOR = timedelta(minutes=10)
+
+
+@require_safe
+@login_required
+def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    _note_opening(membership)
+    filters = MessageFilter(request.GET)
+    asked = filters.asked
+    batch_id = parse_public_id(asked["batch"], "batch") if asked["batch"] else None
+    messages = _filtered(Message.objects.visible_to(membership), asked, batch_id)
+    order = BY_ROW if batch_id else NEWEST_FIRST
+    page = page_of(messages, request.GET, order, size=PAGE_SIZE)
+    return render_page(
+        request,
+        "messaging/campaign.html",
+        "messaging/_messages.html",
+        {
+            "campaign": campaign,
+            "membership": membership,
+            "tab": "messages",
+            "filters": filters,
+            "batch_id": batch_id,
+            "variables": campaign.variables,
+            "rows": [_row(message, campaign.variables) for message in page.rows],
+            "page": page,
+            "is_filtered": filters.is_filtered,
+            "updated_at": timezone.now(),
+        },
+    )
+
+
+def _note_opening(membership: Membership) -> None:
+    """For the list of campaigns; to the minute, so that refreshing does not write each time."""
+    now = timezone.now()
+    if not membership.last_opened_at or now - membership.last_opened_at > timedelta(minutes=1):
+        Membership.objects.filter(pk=membership.pk).update(last_opened_at=now)
+
+
+def _filtered(
+    messages: MessageQuerySet, asked: dict[str, str], batch_id: uuid.UUID | None
+) -> MessageQuerySet:
+    if batch_id:
+        messages = messages.filter(batch_id=batch_id)
+    if digits := re.sub(r"\D", "", asked["search"]):
+        messages = messages.filter(recipient__contains=digits)
+    if statuses := PAGE_GROUPS.get(asked["status"]):
+        messages = messages.filter(status__in=[str(status) for status in statuses])
+    if asked["job"]:
+        messages = messages.filter(batch__isnull=asked["job"] == "single")
+    return messages
+
+
+def _row(message: Message, variables: list[str]) -> dict[str, Any]:
+    return {
+        "message": message,
+        "status_label": Status(message.status).label,
+        "cells": [{"name": name, "value": message.values.get(name, "")} for name in variables],
+    }
+
+
+@require_safe
+@login_required
+def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    messages = Message.objects.visible_to(membership).select_related("template_body", "creator")
+    message = get_object_or_404(messages, pk=message_id)
+    attempts = Attempt.objects.filter(message=message).order_by("number")
+    return render_page(
+        request,
+        "messaging/message.html",
+        "messaging/_message.html",
+        {
+            "campaign": campaign,
+            "membership": membership,
+            "message": message,
+            "language": Language(message.template_body.language),
+            "lang": sms.LANGUAGE_TAGS[message.template_body.language],
+            "status_label": Status(message.status).label,
+            "is_unknown": message.status == Status.UNKNOWN,
+            "attempts": attempts,
+            "poll_seconds": _poll_seconds(message, timezone.now()),
+        },
+    )
+
+
+def _poll_seconds(message: Message, now: datetime) -> int | None:
+    if message.status in TERMINAL or now - message.updated_at > WATCHED_FOR:
+        return None
+    return 2 if message.status in PAGE_GROUPS["pending"] else 5

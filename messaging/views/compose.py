@@ -1,0 +1,159 @@
+"""Send: one message to one person, or a file for many."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib import messages as flash
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from campaigns import sms
+from campaigns.access import campaign_for
+from campaigns.models import Campaign, Membership
+from messaging import exports, sending
+from messaging.forms import ComposeForm, UploadForm, placeholders
+from messaging.models import Message
+from postman.errors import Refused
+from postman.ids import new_id
+
+from .downloads import csv_answer
+from .uploads import SizeLimit
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    if request.method != "POST":
+        return _single_page(
+            request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
+        )
+
+    form = ComposeForm(campaign, request.POST)
+    if not form.is_valid():
+        return _single_page(request, campaign, form, status=422)
+    if message := _sent_by_this_page(form, membership):
+        flash.info(request, "This message was sent already, and not a second time.")
+        return redirect("message", campaign.pk, message.pk)
+    message = _send(form, campaign, membership)
+    if message is None:
+        return _single_page(request, campaign, form, status=422)
+    return redirect("message", campaign.pk, message.pk)
+
+
+def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | None:
+    """The message of an earlier press of Send.
+
+    Whoever went back and changed what it says means another one, which then gets its own id.
+    """
+    typed = form.cleaned_data
+    earlier = Message.objects.select_related("template_body").filter(pk=typed["message_id"]).first()
+    if earlier is None:
+        return None
+    is_same = (
+        earlier.campaign_id == membership.campaign_id
+        and earlier.creator_id == membership.user_id
+        and (earlier.recipient, earlier.values) == (form.recipient, form.values)
+        and earlier.template_body.language == typed["language"]
+    )
+    if is_same:
+        return earlier
+    typed["message_id"] = new_id()
+    return None
+
+
+def _send(form: ComposeForm, campaign: Campaign, membership: Membership) -> Message | None:
+    """The message as accepted; None where it was refused, with the reasons on the form."""
+    try:
+        return sending.send_message(
+            campaign=campaign,
+            creator=membership.user,
+            language=form.cleaned_data["language"],
+            recipient=form.recipient,
+            values=form.values,
+            id=form.cleaned_data["message_id"],
+        )
+    except sending.InvalidMessage as invalid:
+        form.add_faults(invalid.faults)
+    except Refused as refused:
+        form.add_error(None, refused.message)
+    return None
+
+
+def _single_page(
+    request: HttpRequest, campaign: Campaign, form: ComposeForm, *, status: int = 200
+) -> HttpResponse:
+    body = campaign.bodies.get(form["language"].value()) or next(iter(campaign.bodies.values()))
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "texts": {
+            language: {
+                "body": text.body,
+                "header": text.header,
+                "footer": text.footer,
+                "lang": sms.LANGUAGE_TAGS[language],
+            }
+            for language, text in campaign.bodies.items()
+        },
+        "notice": settings.TRAINING_NOTICE,
+        "preview": body.full_message(form.typed_values),
+        "lang": sms.LANGUAGE_TAGS[body.language],
+    }
+    return render(request, "messaging/compose.html", context, status=status)
+
+
+# CSRF looks for its token in the form and so reads the whole upload: our limit has to stand in
+# line before that, which is why the check is made by the inner view.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    limit = SizeLimit(request)
+    request.upload_handlers.insert(0, limit)
+    return _multiple(request, campaign, membership, limit)
+
+
+@csrf_protect
+def _multiple(
+    request: HttpRequest, campaign: Campaign, membership: Membership, limit: SizeLimit
+) -> HttpResponse:
+    if request.method != "POST":
+        return _multiple_page(request, campaign, UploadForm())
+
+    form = UploadForm(request.POST, request.FILES, is_too_large=limit.is_too_large)
+    if form.is_valid():
+        try:
+            batch = sending.accept_upload(
+                campaign=campaign, creator=membership.user, upload=form.cleaned_data["file"]
+            )
+        except Refused as refused:
+            form.add_error("file", refused.message)
+        else:
+            return redirect("batch", campaign.pk, batch.pk)
+    return _multiple_page(request, campaign, form, status=422)
+
+
+def _multiple_page(
+    request: HttpRequest, campaign: Campaign, form: UploadForm, *, status: int = 200
+) -> HttpResponse:
+    body = next(iter(campaign.bodies.values()))
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "limit": settings.BATCH_BYTES_LIMIT,
+        "preview": body.full_message(placeholders(campaign)),
+        "lang": sms.LANGUAGE_TAGS[body.language],
+    }
+    return render(request, "messaging/upload.html", context, status=status)
+
+
+@require_safe
+@login_required
+def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
+    campaign, _ = campaign_for(request, campaign_id)
+    return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))
