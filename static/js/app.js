@@ -26,7 +26,7 @@
 
   function enhance(root) {
     all(root, "[data-copy]").forEach((button) => { button.hidden = false; });
-    all(root, "[data-seconds]").forEach(countDown);
+    all(root, "button[data-seconds]").forEach(countDown);
     all(root, "input[data-remaining][maxlength]").forEach(showRemaining);
     all(root, "[data-focus]")[0]?.focus();
   }

@@ -358,13 +358,20 @@
         this.body.focus();
         this.body.setSelectionRange(at, at + Number(show.dataset.length));
       }
-      if (event.target.closest("[data-composer-replace]")) {
-        for (const { text, at } of this.replaceable()) {
-          this.body.setRangeText(replacement(text), at, at + text.length, "end");
-        }
-        this.body.focus();
-        this.body.dispatchEvent(new Event("input", { bubbles: true }));
+      if (event.target.closest("[data-composer-replace]")) this.replaceAll();
+    }
+
+    replaceAll() {
+      let text = this.body.value;
+      for (const { text: old, at } of this.replaceable()) {
+        text = text.slice(0, at) + replacement(old) + text.slice(at + old.length);
       }
+      this.body.focus();
+      this.body.select();
+      // Deprecated, and the only way that Ctrl+Z takes back; it fires the input event itself.
+      if (document.execCommand("insertText", false, text)) return;
+      this.body.value = text;
+      this.body.dispatchEvent(new Event("input", { bubbles: true }));
     }
   }
 

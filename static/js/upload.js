@@ -1,16 +1,15 @@
 /* Dropping a file on a form, and seeing it go up. Without JavaScript it is an ordinary file form.
 
-   <form method="post" enctype="multipart/form-data" data-upload data-max-bytes="41943040">
+   <form method="post" enctype="multipart/form-data" data-upload data-upload-limit="41943040">
      {% csrf_token %}
-     <div class="drop-zone" data-upload-zone>
+     <div class="dropzone" data-dropzone>
        {% include "_field.html" with field=form.file only %}     its input[type=file] is the one used
      </div>
-     <div data-upload-status role="status"></div>                name and size, then how far it is
      <button class="btn btn-primary">Upload and check</button>
    </form>
 
-   The answer is the ordinary one: a redirect is followed, any other page's main part takes the
-   place of this one. */
+   Name and size, then how far it is, are said below the input. The answer is the ordinary one:
+   a redirect is followed, any other page's main part takes the place of this one. */
 (() => {
   "use strict";
 
@@ -25,9 +24,11 @@
   class Upload {
     constructor(form) {
       this.form = form;
-      this.zone = form.querySelector("[data-upload-zone]") || form;
+      this.zone = form.querySelector("[data-dropzone]") || form;
       this.input = form.querySelector("input[type=file]");
-      this.status = form.querySelector("[data-upload-status]");
+      this.status = document.createElement("div");
+      this.status.setAttribute("role", "status");
+      this.input.closest(".field").append(this.status);
       this.input.addEventListener("change", () => this.show());
       form.addEventListener("submit", (event) => this.submit(event));
       this.takeDrops();
@@ -48,16 +49,17 @@
         stop(event);
         depth = 0;
         this.zone.removeAttribute("data-over");
-        if (event.dataTransfer.files.length > 1) return this.say("Drop one file only.");
-        if (!event.dataTransfer.files.length) return undefined;
-        this.input.files = event.dataTransfer.files;
-        return this.input.dispatchEvent(new Event("change", { bubbles: true }));
+        const { files } = event.dataTransfer;
+        if (files.length > 1) this.say("Drop one file only.", true);
+        if (files.length !== 1 || this.request) return;
+        this.input.files = files;
+        this.input.dispatchEvent(new Event("change", { bubbles: true }));
       });
     }
 
     get fault() {
       const [file] = this.input.files;
-      const most = Number(this.form.dataset.maxBytes);
+      const most = Number(this.form.dataset.uploadLimit);
       if (file && !file.size) return `${file.name} is empty.`;
       if (file && most && file.size > most) {
         return `${file.name} is too large: it has ${sizeOf(file.size)}, and ${sizeOf(most)} is the most.`;
@@ -71,12 +73,10 @@
     }
 
     say(text, isFault = false) {
-      if (!this.status) return;
       const line = document.createElement("p");
       line.className = isFault ? "field-error" : "upload-line";
       line.textContent = text;
       this.status.replaceChildren(...(text ? [line] : []));
-      this.bar = null;
     }
 
     submit(event) {
@@ -105,7 +105,7 @@
       this.bar.max = 1;
       this.bar.value = 0;
       this.bar.setAttribute("aria-label", `Upload of ${file.name}`);
-      this.status?.append(this.bar);
+      this.status.append(this.bar);
       this.busy(true);
       this.request.send(body);
     }
