@@ -16,25 +16,25 @@ from messaging.models import Batch, BatchStatus, Message, ProviderEvent
 SLICE_SECONDS = 10
 
 
-@shared_task(name="messaging.check_upload", queue="ingest")
+@shared_task(name="messaging.check_upload")
 def check_upload(batch_id: str) -> None:
     ingest.check(UUID(batch_id))
 
 
-@shared_task(name="messaging.expand", queue="batch")
+@shared_task(name="messaging.expand")
 def expand(batch_id: str) -> None:
     delivery.expand(UUID(batch_id))
     send_batches.delay()
 
 
-@shared_task(name="messaging.send_singles", queue="urgent")
+@shared_task(name="messaging.send_singles")
 def send_singles() -> None:
     end = time.monotonic() + SLICE_SECONDS
     while delivery.send_chunk(None) and time.monotonic() < end:
         pass
 
 
-@shared_task(name="messaging.send_batches", queue="batch")
+@shared_task(name="messaging.send_batches")
 def send_batches() -> None:
     """A chunk of each batch in turn, so that a large one does not make a small one wait."""
     end = time.monotonic() + SLICE_SECONDS
@@ -44,14 +44,14 @@ def send_batches() -> None:
         sent = sum(delivery.send_chunk(batch_id) for batch_id in lanes)
 
 
-@shared_task(name="messaging.apply_receipts", queue="receipts")
+@shared_task(name="messaging.apply_receipts")
 def apply_receipts() -> None:
     end = time.monotonic() + SLICE_SECONDS
     while delivery.apply_events() and time.monotonic() < end:
         pass
 
 
-@shared_task(name="messaging.tick", queue="sweep")
+@shared_task(name="messaging.tick")
 def tick() -> None:
     """Find every kind of work that waits, however long it has waited, and ring for it."""
     now = timezone.now()

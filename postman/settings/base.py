@@ -155,10 +155,20 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1,
     "socket_timeout": 5,
     "retry_on_timeout": True,
+    # A request that rings the bell must not wait six seconds for a broker that is away.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
 }
 CELERY_TASK_ROUTES = {
     "accounts.mail_*": {"queue": "urgent"},
     "accounts.forget": {"queue": "sweep"},
+    "messaging.send_singles": {"queue": "urgent"},
+    "messaging.check_upload": {"queue": "ingest"},
+    "messaging.expand": {"queue": "batch"},
+    "messaging.send_batches": {"queue": "batch"},
+    "messaging.apply_receipts": {"queue": "receipts"},
+    "messaging.tick": {"queue": "sweep"},
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {

@@ -36,7 +36,7 @@ CACHES = {
 }
 TWILIO_BASE_URL = SANDBOX_URL
 MEDIA_ROOT = LOCAL_DIR / "files"
-STATIC_ROOT = LOCAL_DIR / "staticfiles"
+STATIC_ROOT = None  # files are found where they lie
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 

@@ -8,5 +8,4 @@ from .local import LOGGING
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = os.path.join(tempfile.gettempdir(), f"postman-test-files-{os.getpid()}")
-STATIC_ROOT = f"{MEDIA_ROOT}-static"
 LOGGING = {**LOGGING, "root": {"handlers": ["console"], "level": "WARNING"}}
