@@ -6,6 +6,8 @@ import tempfile
 from .local import *
 from .local import LOGGING
 
+# Every test client makes the middleware anew: look files up when asked, not all beforehand.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 MEDIA_ROOT = os.path.join(tempfile.gettempdir(), f"postman-test-files-{os.getpid()}")
 LOGGING = {**LOGGING, "root": {"handlers": ["console"], "level": "WARNING"}}
