@@ -28,7 +28,7 @@ class NameForm(forms.Form):
         max_length=NAME_LENGTH,
         help_text="Only you and the campaign's members see it.",
         error_messages={"required": "Give the campaign a name."},
-        widget=forms.TextInput(attrs={"autocomplete": "off", "data-counter": NAME_LENGTH}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "data-remaining": True}),
     )
 
     def clean_name(self) -> str:
@@ -172,7 +172,7 @@ class ContentForm(forms.Form):
                 required=False,
                 strip=False,
                 widget=forms.Textarea(
-                    attrs={"rows": 8, "lang": sms.LANGUAGE_TAGS[code], "spellcheck": "true"}
+                    attrs={"rows": 8, "lang": sms.LANGUAGE_TAGS[code], "data-composer-body": True}
                 ),
             )
 

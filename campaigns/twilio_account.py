@@ -102,7 +102,7 @@ class _Http(TwilioHttpClient):
     """Twilio's own transport; speaks to `TWILIO_BASE_URL` instead where that is set."""
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
-        base_url = getattr(settings, "TWILIO_BASE_URL", "")
+        base_url = settings.TWILIO_BASE_URL
         if base_url:
             asked = urlsplit(url)
             url = base_url.rstrip("/") + asked._replace(scheme="", netloc="").geturl()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -182,6 +183,7 @@ class Panel:
     header: str
     footer: str
     sender: str
+    notice: str
 
     @property
     def lang(self) -> str:
@@ -193,7 +195,7 @@ class Panel:
 
     @property
     def full_text(self) -> str:
-        return sms.compose(self.header, self.body, self.language)
+        return sms.wrap(self.header, self.body, self.footer, self.notice)
 
     @property
     def characters(self) -> int:
@@ -207,7 +209,7 @@ class Panel:
     def measure(self) -> sms.Measure:
         """Of the text as sent, its variables empty: what every recipient's message is at least."""
         bare = templating.compile(self.body).literals
-        return sms.measure(sms.compose(self.header, "".join(bare), self.language))
+        return sms.measure(sms.wrap(self.header, "".join(bare), self.footer, self.notice))
 
     @property
     def variables(self) -> list[str]:
@@ -218,7 +220,14 @@ def _content_page(request: HttpRequest, draft: CampaignDraft, form: ContentForm)
     sender = creation.sender_id(draft)
     header = draft.creator.agency.name
     panels = [
-        Panel(Language(code), form[form.name_of(code)], header, sms.FOOTERS[code], sender)
+        Panel(
+            Language(code),
+            form[form.name_of(code)],
+            header,
+            sms.FOOTERS[code],
+            sender,
+            settings.TRAINING_NOTICE,
+        )
         for code in form.languages
     ]
     context = {
