@@ -26,15 +26,10 @@ def build() -> int:
     print("Fetching the Singapore Government Design System…", flush=True)
     npm = _npm()
     done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=ROOT,
-        check=False,
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=ROOT, check=False
     )
     if done.returncode != 0:
-        print(
-            "npm could not fetch the packages; its own lines above say why.",
-            file=sys.stderr,
-        )
+        print("npm could not fetch the packages; its own lines above say why.", file=sys.stderr)
         return 1
     _copy()
     stamp.write_text(_fingerprint())
@@ -52,10 +47,7 @@ def _npm() -> str:
         return npm
     wheel = Path(sys.executable).with_name("npm")
     if not wheel.exists():
-        print(
-            "Node is not installed here; fetching one for this directory only…",
-            flush=True,
-        )
+        print("Node is not installed here; fetching one for this directory only…", flush=True)
         requirements = str(ROOT / "requirements" / "node.txt")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
         subprocess.run([*pip, "-r", requirements], check=True)

@@ -13,13 +13,7 @@ from pathlib import Path
 
 from postman import local
 from postman.local.servers import CannotStart, Postgres, Server, Valkey, port_is_free
-from postman.local.supervisor import (
-    Failed,
-    Process,
-    StopRequested,
-    Supervisor,
-    announced,
-)
+from postman.local.supervisor import Failed, Process, StopRequested, Supervisor, announced
 
 SERVERS, DOORS, WORKERS = range(3)  # stages: a worker finishes its chunk while all else still runs
 PATIENCE = 90.0
@@ -31,13 +25,7 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
     # Root is fine here: nobody but this machine's user feeds these workers.
     celery = [*python, "-W", "ignore:You're running the worker", "-m", "celery"]
     celery += ["--quiet", "-A", "postman.celery"]
-    worker = [
-        *celery,
-        "worker",
-        "--loglevel=INFO",
-        "--without-gossip",
-        "--without-mingle",
-    ]
+    worker = [*celery, "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
     worker += ["--pool=prefork", "--concurrency=2"]
     return [
         Process(
@@ -52,14 +40,7 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
         Process(
             "web",
             [
-                *(
-                    *python,
-                    "-m",
-                    "granian",
-                    "postman.wsgi:application",
-                    "--interface",
-                    "wsgi",
-                ),
+                *(*python, "-m", "granian", "postman.wsgi:application", "--interface", "wsgi"),
                 *("--host", "127.0.0.1", "--port", str(port), "--http", "1", "--no-ws"),
                 *("--workers", "2", "--blocking-threads", "4"),
                 *("--respawn-failed-workers", "--respawn-interval", "0.5"),
@@ -82,12 +63,7 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
         # Its timetable is fixed and each entry may run late or twice, so nothing is kept on disk.
         Process(
             "beat",
-            [
-                *celery,
-                "beat",
-                "--loglevel=WARNING",
-                "--scheduler=celery.beat:Scheduler",
-            ],
+            [*celery, "beat", "--loglevel=WARNING", "--scheduler=celery.beat:Scheduler"],
             stage=WORKERS,
         ),
     ]
@@ -95,10 +71,8 @@ def processes(*, port: int, sandbox_port: int, directory: Path) -> list[Process]
 
 def demo(environ: Mapping[str, str] = os.environ) -> int:
     """Run until Ctrl-C. The exit status: 0 when asked to stop, 1 when it could not start."""
-    port, sandbox_port = (
-        int(environ.get("PORT", 8000)),
-        int(environ.get("SANDBOX_PORT", 8001)),
-    )
+    port = int(environ.get("PORT", 8000))
+    sandbox_port = int(environ.get("SANDBOX_PORT", 8001))
     directory = local.directory()
     supervisor = Supervisor(
         directory / "run",
@@ -174,13 +148,7 @@ def _start_servers(supervisor: Supervisor, directory: Path) -> None:
 
 def _announced(supervisor: Supervisor) -> AbstractContextManager[None]:
     """Let a `manage.py` run by hand find this demo's servers."""
-    names = (
-        "DATABASE_URL",
-        "REDIS_URL",
-        "SANDBOX_URL",
-        "PUBLIC_URL",
-        "POSTMAN_ENVIRONMENT",
-    )
+    names = ("DATABASE_URL", "REDIS_URL", "SANDBOX_URL", "PUBLIC_URL", "POSTMAN_ENVIRONMENT")
     facts = {name: supervisor.environment[name] for name in names}
     return announced(supervisor.run_directory / "urls.json", json.dumps(facts))
 

@@ -74,13 +74,7 @@ class Postgres:
     def arguments(self) -> list[str]:
         settings = self.settings | {"port": str(_port(self.directory))}
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        return [
-            *_as_user(),
-            str(POSTGRES_BINARIES / "postgres"),
-            "-D",
-            str(self.cluster),
-            *options,
-        ]
+        return [*_as_user(), str(POSTGRES_BINARIES / "postgres"), "-D", str(self.cluster), *options]
 
     def prepare(self) -> None:
         """Make `arguments()` ready to run: no leftover processes, a cluster, a port of its own."""
@@ -111,18 +105,7 @@ class Postgres:
             shutil.chown(draft, UNPRIVILEGED)
         # The builtin locale is the same everywhere, whatever locales the machine has.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        _run(
-            "initdb",
-            "-D",
-            str(draft),
-            "-U",
-            "postman",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            *locale,
-        )
+        _run("initdb", "-D", str(draft), "-U", "postman", "-A", "trust", "-E", "UTF8", *locale)
         _run(
             *("postgres", "--single", "-D", str(draft), "postgres"),
             script=f"ALTER ROLE postman PASSWORD '{_password(self.directory)}';\n"

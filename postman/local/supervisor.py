@@ -309,10 +309,7 @@ class Supervisor:
 
     def _guard(self, child: Child) -> None:
         self._tell_watchdog(
-            self.watchdog.guard,
-            child.popen.pid,
-            child.process.stop_signal,
-            child.process.stage,
+            self.watchdog.guard, child.popen.pid, child.process.stop_signal, child.process.stage
         )
 
     def _tell_watchdog(self, tell: Callable[..., None], *arguments: int) -> None:

@@ -92,19 +92,13 @@ def test_a_killed_valkey_comes_back_on_its_port_with_its_data(tmp_path):
 
 
 def test_a_server_that_already_runs_is_used_again(home):
-    first = (
-        ensure_postgres(home / "postgres", durable=False),
-        ensure_valkey(home / "valkey"),
-    )
+    first = (ensure_postgres(home / "postgres", durable=False), ensure_valkey(home / "valkey"))
     server_started = "SELECT pg_postmaster_start_time()"
     with psycopg.connect(first[0]) as connection:
         started_at = connection.execute(server_started).fetchone()
     run_id = redis.Redis.from_url(first[1]).info("server")["run_id"]
 
-    second = (
-        ensure_postgres(home / "postgres", durable=False),
-        ensure_valkey(home / "valkey"),
-    )
+    second = (ensure_postgres(home / "postgres", durable=False), ensure_valkey(home / "valkey"))
 
     assert second == first
     with psycopg.connect(second[0]) as connection:
@@ -136,14 +130,6 @@ def test_the_data_of_a_cluster_is_for_its_owner_alone(home):
 
     modes = {
         path.relative_to(home).as_posix(): oct(path.stat().st_mode & 0o777)
-        for path in (
-            home / "postgres",
-            home / "postgres/cluster",
-            home / "postgres/password",
-        )
+        for path in (home / "postgres", home / "postgres/cluster", home / "postgres/password")
     }
-    assert modes == {
-        "postgres": "0o700",
-        "postgres/cluster": "0o700",
-        "postgres/password": "0o600",
-    }
+    assert modes == {"postgres": "0o700", "postgres/cluster": "0o700", "postgres/password": "0o600"}

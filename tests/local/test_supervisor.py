@@ -46,14 +46,7 @@ class Run:
         self.log = directory / "output"
         with self.log.open("w") as output:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    PROGRAM,
-                    str(directory),
-                    json.dumps(table),
-                    *options,
-                ],
+                [sys.executable, "-c", PROGRAM, str(directory), json.dumps(table), *options],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -214,9 +207,7 @@ def test_a_killed_watchdog_is_replaced_and_knows_everybody(supervise):
     wait_until(lambda: all_gone(family))
 
 
-def test_a_second_run_on_the_same_directory_is_refused_with_the_first_ones_process(
-    supervise,
-):
+def test_a_second_run_on_the_same_directory_is_refused_with_the_first_ones_process(supervise):
     first = supervise([("web", 0, 5, FOREVER)])
     first.pid_of("web")
 
@@ -244,10 +235,7 @@ def test_a_run_after_a_killed_one_waits_until_its_processes_have_stopped(supervi
 
 def test_a_preparation_that_fails_ends_the_run_and_stops_the_rest(supervise):
     run = supervise(
-        [
-            ("database", 0, 5, FOREVER),
-            ("once", 0, 5, "sleep 0.3; echo no such table; exit 2"),
-        ]
+        [("database", 0, 5, FOREVER), ("once", 0, 5, "sleep 0.3; echo no such table; exit 2")]
     )
     database = psutil.Process(run.pid_of("database"))
 
@@ -263,12 +251,7 @@ def test_it_stops_when_whoever_started_it_goes_away(supervise, tmp_path):
         [
             *(sys.executable, "-c"),
             "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])",
-            *(
-                PROGRAM,
-                str(tmp_path),
-                json.dumps([("web", 0, 5, FOREVER)]),
-                "stop-with-parent",
-            ),
+            *(PROGRAM, str(tmp_path), json.dumps([("web", 0, 5, FOREVER)]), "stop-with-parent"),
         ],
         cwd=ROOT,
     )
