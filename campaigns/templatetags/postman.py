@@ -44,9 +44,7 @@ def sgt(value: datetime | None) -> str:
         return ""
     local = value.astimezone(SINGAPORE)
     shown = f"{local.day} {local:%b %Y}, {local.hour % 12 or 12}:{local:%M} {_half(local)} SGT"
-    return format_html(
-        '<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), shown
-    )
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), shown)
 
 
 register.simple_tag(sgt, name="sgt")
@@ -114,7 +112,7 @@ def dressed(field: BoundField) -> BoundField:
         look = "form-select"
     else:
         look = "form-control"
-    classes = dict.fromkeys(str(widget.attrs.get("class", "")).split() + [look])
+    classes = dict.fromkeys([*str(widget.attrs.get("class", "")).split(), look])
     if field.errors:
         classes["is-invalid"] = None
     widget.attrs["class"] = " ".join(classes)
@@ -133,22 +131,24 @@ def elided(page: Page) -> Iterable[int | str]:
 @register.simple_tag
 def outcome_bar(counts: Mapping[str, int]) -> dict[str, Any]:
     """Counts by outcome, as parts of one bar from 0 to SCALE. The parts are all there is."""
-    total = sum(counts.get(key) or 0 for key in OUTCOMES)
+    numbers = {key: counts.get(key) or 0 for key in OUTCOMES}
     parts, x = [], 0
-    for key, width in zip(OUTCOMES, _widths(counts, total), strict=True):
-        parts.append(
-            {"key": key, "label": OUTCOMES[key], "count": counts.get(key) or 0, "x": x, "width": width}
-        )
+    for (key, count), width in zip(numbers.items(), _widths(list(numbers.values())), strict=True):
+        parts.append({"key": key, "label": OUTCOMES[key], "count": count, "x": x, "width": width})
         x += width
-    settled = sum(counts.get(key) or 0 for key in ("delivered", "failed"))
-    return {"parts": parts, "total": total, "settled": settled, "scale": SCALE}
+    return {
+        "parts": parts,
+        "total": sum(numbers.values()),
+        "settled": numbers["delivered"] + numbers["failed"],
+        "scale": SCALE,
+    }
 
 
-def _widths(counts: Mapping[str, int], total: int) -> list[int]:
+def _widths(numbers: list[int]) -> list[int]:
     """Whole numbers that add up to SCALE; whatever is not zero can be seen."""
+    total = sum(numbers)
     if not total:
-        return [0] * len(OUTCOMES)
-    numbers = [counts.get(key) or 0 for key in OUTCOMES]
+        return [0] * len(numbers)
     widths = [max(SLIVER, number * SCALE // total) if number else 0 for number in numbers]
     widths[widths.index(max(widths))] += SCALE - sum(widths)
     return widths
@@ -176,7 +176,7 @@ def outcome_chart(series: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "half": top // 2 if top > 1 else None,
         "total": sum(totals),
         "width": max(len(rows), 1) * 10,
-        "ticks": [rows[0]["label"], *([rows[-1]["label"]] if len(rows) > 1 else [])] if rows else [],
+        "ticks": [row["label"] for row in (rows[:1] + rows[1:][-1:])],
     }
 
 
@@ -212,9 +212,7 @@ def sms_tables() -> SafeString:
             "extension": sms.GSM_EXTENSION,
             "blocked": dict(sms.BLOCKED),
             "replacements": dict(sms.REPLACEMENTS),
-            "names": {
-                char: sms.character_name(char) for char in (*sms.BLOCKED, *sms.REPLACEMENTS)
-            },
+            "names": {char: sms.character_name(char) for char in (*sms.BLOCKED, *sms.REPLACEMENTS)},
             "emoji": sms.EMOJI_RANGES,
             "invisible": sms.INVISIBLE_RANGES,
             "broken": sms.BROKEN_RANGES,
