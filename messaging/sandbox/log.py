@@ -194,7 +194,8 @@ class Log:
     def _add(self, entry: dict[str, Any], line: bytes) -> None:
         is_email = entry["channel"] == "email"
         to = entry["to"]
-        self._lines.append(zlib.compress(line, 1) if len(line) > _LARGE else line)
+        # orjson hands out the buffer it wrote in, which is ten times the line: keep a copy.
+        self._lines.append(zlib.compress(line, 1) if len(line) > _LARGE else bytes(bytearray(line)))
         self._to.append(to)
         self._is_email.append(is_email)
         self._status.append(RANK["sent" if is_email else entry["first_status"]])
