@@ -274,7 +274,7 @@ class Reader:
         if plan is None:
             reasons.append(self._language_reason(typed))
         reasons += self._value_reasons(values, plan)
-        if reasons:
+        if reasons or plan is None:
             return RowFault(number, reasons)
         recipient = self._clean_recipient(cells[columns.recipient])
         return Row(number, recipient, plan.language, values, plan.exact_segments(values))
@@ -412,7 +412,7 @@ def _plans(
     template: Mapping[str, str], names: Sequence[str], header: str, notice: str
 ) -> dict[str, _Plan]:
     """A plan for each language, under the spellings that files mostly have."""
-    plans = {}
+    plans: dict[str, _Plan] = {}
     for language, body in template.items():
         frame = sms.compose(header, _SEPARATOR, language, notice)
         plan = _Plan(language, body, names, frame)

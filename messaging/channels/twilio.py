@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
@@ -20,6 +20,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from yarl import URL
 
 from campaigns import phone_numbers
 from messaging.channels.base import (
@@ -236,8 +237,7 @@ class _Pool(AsyncTwilioHttpClient):
         self._connections = connections
         # Connecting gives up first, so that a timeout says whether the request had left.
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(5, timeout / 2))
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._free: asyncio.Semaphore | None = None
+        self._opened: _Opened | None = None
 
     async def request(
         self,
@@ -250,16 +250,16 @@ class _Pool(AsyncTwilioHttpClient):
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        self._enter_loop()
+        opened = self._in_this_loop()
         authorization = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
         # Waiting here is not counted by the timeouts, as waiting for the pool would be.
         async with (
-            self._free,
-            self.session.request(
+            opened.free,
+            opened.session.request(
                 method,
                 self._place(url),
                 params=params or None,
-                data=urlencode(data, doseq=True).encode() if data else None,
+                data=_form(data) if data else None,
                 headers=(headers or {}) | authorization,
                 allow_redirects=allow_redirects,
             ) as response,
@@ -267,24 +267,25 @@ class _Pool(AsyncTwilioHttpClient):
             return Response(response.status, await response.text(), response.headers)
 
     async def close(self) -> None:
-        if self.session and self._loop is asyncio.get_running_loop():
-            await self.session.close()
-        self.session = self._loop = None
+        if self._opened and self._opened.loop is asyncio.get_running_loop():
+            await self._opened.session.close()
+        self._opened = None
 
-    def _enter_loop(self) -> None:
+    def _in_this_loop(self) -> "_Opened":
         loop = asyncio.get_running_loop()
-        if self._loop is loop:
-            return
-        if self.session:
-            self.session.detach()  # its loop is gone, and with it the means to close
-        self._loop, self._free = loop, asyncio.Semaphore(self._connections)
+        if self._opened and self._opened.loop is loop:
+            return self._opened
+        if self._opened:
+            self._opened.session.detach()  # its loop is gone, and with it the means to close
         connector = aiohttp.TCPConnector(
             limit=self._connections,
             # Shorter than servers keep them, so that they are not closed while we write.
             keepalive_timeout=10,
             ttl_dns_cache=60,
         )
-        self.session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        self._opened = _Opened(loop, session, asyncio.Semaphore(self._connections))
+        return self._opened
 
     def _place(self, url: str) -> str:
         if not self._base_url:
@@ -299,6 +300,19 @@ def _with_auth(
     if not auth:
         return headers
     return {**(headers or {}), "Authorization": aiohttp.encode_basic_auth(*auth)}
+
+
+class _Opened(NamedTuple):
+    """Connections, and how many more may be used, in the event loop they live in."""
+
+    loop: asyncio.AbstractEventLoop
+    session: aiohttp.ClientSession
+    free: asyncio.Semaphore
+
+
+def _form(data: Mapping[str, Any]) -> bytes:
+    # yarl quotes in C, three times as fast as urllib.
+    return URL.build(query=data).raw_query_string.encode()
 
 
 # Answers -----------------------------------------------------------------------------------

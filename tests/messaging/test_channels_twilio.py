@@ -67,7 +67,7 @@ class FakeTwilio:
         if answer == "drop":
             request.transport.abort()
         if answer == "hang":
-            await asyncio.sleep(10)
+            await asyncio.sleep(1.3)
         if isinstance(answer, str):
             return web.Response(status=201, text=answer)
         status, body, *headers = answer
@@ -148,7 +148,7 @@ def outgoing(recipient="6581230001", text="Hello"):
 
 
 def test_a_message_goes_out_whole_and_comes_back_with_its_reference(runner, channel, fake):
-    text = "您好, 50% & 100 = “x” +\n—"
+    text = "您好, 50%25 & 100 = “x” + a;b#c?\n—"
 
     [outcome] = runner.run(channel.send([outgoing(text=text)]))
 
