@@ -6,6 +6,7 @@ from postman.accounts import codes
 class EmailForm(forms.Form):
     email = forms.EmailField(
         label="Your government email address",
+        max_length=254,
         help_text="Such as name@agency.gov.sg. We mail you a code to sign in with.",
         widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
     )

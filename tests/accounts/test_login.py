@@ -167,9 +167,7 @@ def test_codes_asked_for_at_once_make_one():
     assert LoginCode.objects.count() == 1
 
 
-def test_the_owner_is_warned_once_when_all_tries_were_wrong(
-    clock, mailed_code, post_office
-):
+def test_the_owner_is_warned_once_when_all_tries_were_wrong(clock, mailed_code, post_office):
     code = mailed_code(ANN)
 
     for _ in range(6):
@@ -181,7 +179,9 @@ def test_the_owner_is_warned_once_when_all_tries_were_wrong(
     assert len(post_office.outbox(to=ANN)) == 2
     warning = newest_mail(post_office, ANN)
     assert warning["subject"] == "Wrong sign-in codes were tried for your Postman account"
-    assert "20 November 2026, 12:00 (Singapore time) from the address 203.0.113.7" in warning["text"]
+    assert (
+        "20 November 2026, 12:00 (Singapore time) from the address 203.0.113.7" in warning["text"]
+    )
 
 
 def test_a_stranger_is_not_warned(clock, post_office, db):

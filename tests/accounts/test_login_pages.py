@@ -118,7 +118,8 @@ def test_the_second_page_needs_the_first(browser):
 
 
 @pytest.mark.parametrize(
-    "email", ["", "ann", "ann@", "ann@moh.gov.sg\nbcc:x@y.sg", "änn@moh.gov.sg", "a" * 250 + "@a.gov.sg"]
+    "email",
+    ["", "ann", "ann@", "ann@moh.gov.sg\nbcc:x@y.sg", "änn@moh.gov.sg", "a" * 250 + "@a.gov.sg"],
 )
 def test_what_is_no_address_is_refused_beside_its_field(browser, email):
     refused = ask(browser, email)
@@ -268,7 +269,13 @@ def test_posts_without_a_csrf_token_are_refused(officer):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(officer)
 
-    for path in ("/login", "/login/verify", "/login/resend", "/logout", "/account/sessions/end-all"):
+    for path in (
+        "/login",
+        "/login/verify",
+        "/login/resend",
+        "/logout",
+        "/account/sessions/end-all",
+    ):
         assert browser.post(path).status_code == 403
 
 
@@ -333,7 +340,9 @@ def test_too_many_guesses_are_refused_before_they_spend_a_try(clock, browser, po
         clock.shift(timedelta(seconds=31))
     ask(browser)
     code = read_code(post_office)
-    statuses = [browser.post("/login/verify", {"code": other_than(code)}).status_code for _ in "123"]
+    statuses = [
+        browser.post("/login/verify", {"code": other_than(code)}).status_code for _ in "123"
+    ]
 
     refused = browser.post("/login/verify", {"code": code})
 

@@ -181,7 +181,10 @@ def test_the_engine_is_a_django_session_engine():
     [
         (EDGE, "Edge on Windows"),
         (IPHONE, "Safari on iPhone"),
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0",
+            "Firefox on Linux",
+        ),
         ("Mozilla/5.0 (Linux; Android 15) Chrome/130.0 Mobile Safari/537.36", "Chrome on Android"),
         ("curl/8.5.0", "Unknown device"),
         ("", "Unknown device"),
