@@ -262,7 +262,9 @@ def review(batch: Batch) -> dict[str, Any]:
     return {
         "messages": messages,
         "languages": [
-            (Language(name).label, rows) for name, rows in summary["languages"].items() if rows
+            (language.label, summary["languages"][language])
+            for language in Language
+            if summary["languages"].get(language)
         ],
         "places": places,
         "segments": segments,
