@@ -11,7 +11,6 @@ from django.views.decorators.http import require_POST
 
 from messaging import delivery, tasks
 from messaging.channels.base import InvalidSignature
-from messaging.models import ProviderEvent
 from postman.celery import ring
 
 logger = logging.getLogger(__name__)
@@ -23,40 +22,26 @@ _last_bell = 0.0
 
 @csrf_exempt  # the caller is Twilio: its signature stands in for the token
 @require_POST
-def twilio_callback(request: HttpRequest, attempt_id: UUID, token: str) -> HttpResponse:
+def twilio_callback(
+    request: HttpRequest, account: str, attempt_id: UUID, token: str
+) -> HttpResponse:
     """Keep the report if Twilio signed it; a worker applies it. 403 for anybody else.
 
     The address itself is signed by us as well, so it is one that we gave to Twilio. An agency that
     did not give us its Auth Token has only that.
     """
-    if not delivery.is_callback_token(attempt_id, token):
+    if not delivery.is_callback_token(account, attempt_id, token):
         return _refuse("the address is not ours")
-    channel = delivery.channel_of_attempt(attempt_id)
-    if channel is None:
-        return HttpResponse(status=204)  # erased since; Twilio need not try again
     try:
-        events = channel.read_events(
+        events = delivery.channel_of(account).read_events(
             f"{settings.PUBLIC_URL}{request.get_full_path()}",
             request.POST.dict(),
             request.headers.get("X-Twilio-Signature", ""),
         )
     except InvalidSignature:
         return _refuse("the signature is not Twilio's")
-    ProviderEvent.objects.bulk_create(
-        [
-            ProviderEvent(
-                provider="twilio",
-                event_id=event.provider_event_id,
-                attempt_id=attempt_id,
-                kind=event.kind,
-                code=event.code,
-                reference=event.reference,
-                raw=dict(event.raw),
-            )
-            for event in events
-        ],
-        ignore_conflicts=True,
-    )
+    for event in events:
+        delivery.keep_event("twilio", attempt_id, event)
     _ring()
     return HttpResponse(status=204)
 

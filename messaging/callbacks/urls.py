@@ -3,5 +3,9 @@ from django.urls import path
 from messaging.callbacks.twilio import twilio_callback
 
 urlpatterns = [
-    path("twilio/<uuid:attempt_id>/<str:token>", twilio_callback, name="twilio-callback"),
+    path(
+        "twilio/<str:account>/<uuid:attempt_id>/<str:token>",
+        twilio_callback,
+        name="twilio-callback",
+    ),
 ]

@@ -48,7 +48,7 @@ def single(campaign: Campaign, recipient: str = "6581230001", **kwargs: object) 
 
 def report(attempt: Attempt, status: str, code: str = "", *, token: str | None = None) -> int:
     """Twilio's receipt for an attempt, signed as Twilio signs; returns our HTTP status."""
-    url = delivery.callback_url(attempt.id)
+    url = delivery.callback_url(delivery.PUBLIC_ACCOUNT, attempt.id)
     params = {
         "MessageSid": attempt.reference or "SM" + "0" * 32,
         "MessageStatus": status,
@@ -59,5 +59,5 @@ def report(attempt: Attempt, status: str, code: str = "", *, token: str | None =
     }
     secret = token or settings.CHANNELS["sms"]["OPTIONS"]["auth_token"]
     signature = RequestValidator(secret).compute_signature(url, params)
-    path = reverse("twilio-callback", args=url.rsplit("/", 2)[1:])
+    path = reverse("twilio-callback", args=url.rsplit("/", 3)[1:])
     return Client().post(path, params, headers={"X-Twilio-Signature": signature}).status_code

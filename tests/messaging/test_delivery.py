@@ -266,7 +266,7 @@ def test_a_report_to_an_address_we_did_not_give_out_is_refused(campaign, client)
     message = single(campaign)
     delivery.claim(None)
 
-    answer = client.post(f"/callbacks/twilio/{message.attempts.get().id}/{'0' * 32}", {})
+    answer = client.post(f"/callbacks/twilio/gov/{message.attempts.get().id}/{'0' * 32}", {})
 
     assert answer.status_code == 403
 
