@@ -39,7 +39,7 @@ class Due(NamedTuple):
     order: int
     seq: int
     steps: tuple[Step, ...]
-    index: int
+    position: int
     tries: int
 
 
@@ -136,30 +136,37 @@ class Reporter:
         return 2 if self._controls.happens("double") else 1
 
     async def _report(self, due: Due) -> None:
-        step = due.steps[due.index]
-        switches = self._controls.values["callbacks"]
+        step = due.steps[due.position]
         if due.tries == 0:
             self._log.set_status(due.seq, step.status, step.error)
-            if due.index + 1 < len(due.steps):
-                later = due.at + switches["spread_ms"] / 1000
-                self._push(later, due.seq, due.steps, due.index + 1, 0)
-        if not step.copies or due.seq > len(self._log):
-            return
-        entry = self._log.entry(due.seq)
+        if due.seq > len(self._log):
+            return  # cleared meanwhile
+        taken = await self._post_copies(due.seq, step)
+        if not taken:
+            self._try_again(due)
+        # Only now, so that stages arrive in order unless the controls ask for disorder.
+        if due.tries == 0 and due.position + 1 < len(due.steps):
+            later = due.at + self._controls.values["callbacks"]["spread_ms"] / 1000
+            self._push(later, due.seq, due.steps, due.position + 1, 0)
+
+    async def _post_copies(self, seq: int, step: Step) -> bool:
+        if not step.copies:
+            return True
+        entry = self._log.entry(seq)
         if not entry["status_callback"]:
-            return
+            return True
         for _ in range(step.copies):
             if not await self._post(entry, step):
-                self._try_again(due, switches["tries"])
-                return
+                return False
+        return True
 
-    def _try_again(self, due: Due, most_tries: int) -> None:
+    def _try_again(self, due: Due) -> None:
         tries = due.tries + 1
-        if tries >= most_tries:
+        if tries >= self._controls.values["callbacks"]["tries"]:
             self.counts["given_up"] += 1
             return
         pause = min(0.25 * 2**due.tries, _LONGEST_PAUSE)
-        self._push(time.monotonic() + pause, due.seq, due.steps, due.index, tries)
+        self._push(time.monotonic() + pause, due.seq, due.steps, due.position, tries)
 
     async def _post(self, entry: dict[str, Any], step: Step) -> bool:
         """Post one callback; False if it is worth another try."""
@@ -185,8 +192,10 @@ class Reporter:
         self.counts["posted" if taken else "failed_tries"] += 1
         return taken
 
-    def _push(self, at: float, seq: int, steps: tuple[Step, ...], index: int, tries: int) -> None:
-        due = Due(at, next(self._orders), seq, steps, index, tries)
+    def _push(
+        self, at: float, seq: int, steps: tuple[Step, ...], position: int, tries: int
+    ) -> None:
+        due = Due(at, next(self._orders), seq, steps, position, tries)
         heapq.heappush(self._queue, due)
         if self._queue[0] is due:
             self._earlier.set()

@@ -12,7 +12,7 @@ TWILIO_MESSAGES = {
     20500: "Internal Server Error",
     20503: "Service unavailable. Please try again in a moment.",
     21211: "Invalid 'To' Phone Number",
-    21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' number",
+    21408: "Permission to send an SMS has not been enabled for the region of the 'To' number",
     21602: "Message body is required.",
     21603: "A 'From' phone number is required.",
     21604: "A 'To' phone number is required.",

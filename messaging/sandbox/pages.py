@@ -72,7 +72,7 @@ class Pages:
     async def outbox(self, request: Request) -> Response:
         to = request.query_params.get("to", "").strip()
         channel = _channel(request)
-        before = _whole_number(request, "before", 0)
+        before = _whole_number(request, "before", 0) or 0
         found = list(
             islice(self._sandbox.log.search(to=to, channel=channel, before=before), _PAGE + 1)
         )

@@ -292,7 +292,8 @@ def _sent_between(asked: dict[str, str]) -> tuple[float, float]:
     if value := asked.get("DateSent<"):
         latest = _moment(value, end_of_day=True)
     if value := asked.get("DateSent"):
-        earliest, latest = _moment(value), _moment(value, end_of_day=True)
+        # A day, even when the official client writes it as its first moment.
+        earliest, latest = _moment(value[:10]), _moment(value[:10], end_of_day=True)
     return earliest, latest
 
 

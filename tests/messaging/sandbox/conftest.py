@@ -3,7 +3,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
+import boto3
 import pytest
+from botocore.config import Config
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
@@ -48,7 +50,9 @@ class Receiver:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/callbacks/twilio/attempt_1?try=a%20b"
+        self.url = (
+            f"http://127.0.0.1:{self._server.server_port}/callbacks/twilio/attempt_1?try=a%20b"
+        )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
@@ -88,3 +92,19 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
     receiver.close()
+
+
+@pytest.fixture
+def ses(sandbox):
+    return ses_client(sandbox)
+
+
+def ses_client(sandbox, key=constants.AWS_ACCESS_KEY_ID, secret=constants.AWS_SECRET_ACCESS_KEY):
+    return boto3.client(
+        "sesv2",
+        endpoint_url=sandbox.url,
+        region_name=constants.AWS_REGION,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=Config(retries={"total_max_attempts": 1}),
+    )

@@ -1,12 +1,16 @@
+import subprocess
+import sys
 import time
 
 import pytest
 import requests
 from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
 
 from messaging.sandbox import constants
 from messaging.sandbox.control import DEFAULTS
 
+from .conftest import SandboxHttpClient
 from .process import SandboxProcess
 from .test_twilio import MARIA, refusal, send
 
@@ -160,8 +164,6 @@ def test_the_summary_shows_what_was_accepted_twice(client, sandbox, receiver):
 
 
 def test_a_killed_sandbox_comes_back_with_its_log(tmp_path, receiver):
-    from .conftest import Client, SandboxHttpClient
-
     sandbox = SandboxProcess(data=tmp_path).start()
     client = Client(
         constants.PLATFORM_ACCOUNT_SID,
@@ -200,5 +202,12 @@ def test_a_held_connection_does_not_delay_the_end(tmp_path):
 
 
 def test_two_sandboxes_do_not_share_a_port(running):
-    with pytest.raises(RuntimeError, match="the sandbox ended with 1"):
-        SandboxProcess(port=running.port).start()
+    second = subprocess.run(
+        [sys.executable, "-m", "messaging.sandbox", "--port", str(running.port)],
+        capture_output=True,
+        text=True,
+        timeout=10,
+    )
+
+    assert second.returncode == 1
+    assert second.stderr == f"Port {running.port} on 127.0.0.1 is taken.\n"

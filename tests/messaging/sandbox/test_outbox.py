@@ -7,7 +7,7 @@ from messaging.sandbox import constants
 from messaging.sandbox.numbers import NUMBERS
 
 from .process import SandboxProcess
-from .test_ses import ses, simple  # noqa: F401 - a fixture
+from .test_ses import simple
 from .test_twilio import MARIA, TARIQ, send
 
 
@@ -50,7 +50,7 @@ def test_the_page_shows_messages_as_text_never_as_markup(client, sandbox):
     assert "<script>alert" not in search.text
 
 
-def test_a_mails_html_is_shown_without_any_power(ses, sandbox):  # noqa: F811
+def test_a_mails_html_is_shown_without_any_power(ses, sandbox):
     ses.send_email(**simple())
 
     answer = requests.get(f"{sandbox.url}/outbox/1/html")
@@ -85,6 +85,6 @@ def test_the_page_tells_a_newcomer_what_to_try(sandbox):
 
 def test_the_page_leads_back_to_the_app():
     with SandboxProcess(args=("--app-url", "http://localhost:8000/")) as sandbox:
-        assert '<a href="http://localhost:8000/">Back to the app</a>' in requests.get(
-            sandbox.url
-        ).text
+        assert (
+            '<a href="http://localhost:8000/">Back to the app</a>' in requests.get(sandbox.url).text
+        )

@@ -1,30 +1,11 @@
 from email.message import EmailMessage
 
-import boto3
 import pytest
 import requests
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from messaging.sandbox import constants
-
-from .test_control import send
-
-
-@pytest.fixture
-def ses(sandbox):
-    return ses_client(sandbox)
-
-
-def ses_client(sandbox, key=constants.AWS_ACCESS_KEY_ID, secret=constants.AWS_SECRET_ACCESS_KEY):
-    return boto3.client(
-        "sesv2",
-        endpoint_url=sandbox.url,
-        region_name=constants.AWS_REGION,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+from .conftest import ses_client
+from .test_twilio import send
 
 
 def simple(to="maria@example.gov.sg"):
@@ -84,9 +65,10 @@ def test_requests_must_be_signed(sandbox, ses):
 
     assert answer.status_code == 403
     assert answer.headers["x-amzn-ErrorType"] == "MissingAuthenticationTokenException"
-    assert error_of(
-        lambda: ses_client(sandbox, secret="wrong").send_email(**simple())
-    ) == "SignatureDoesNotMatch"
+    assert (
+        error_of(lambda: ses_client(sandbox, secret="wrong").send_email(**simple()))
+        == "SignatureDoesNotMatch"
+    )
     assert sandbox.outbox() == []
     assert ses_client(sandbox, key="AKIAOTHER", secret="any").send_email(**simple())["MessageId"]
 

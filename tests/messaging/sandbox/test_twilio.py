@@ -20,9 +20,7 @@ SERVICE = constants.PLATFORM_MESSAGING_SERVICE_SID
 
 
 def send(client, to=MARIA, body="Your appointment is on Monday.", **fields):
-    return client.messages.create(
-        to=to, body=body, **({"messaging_service_sid": SERVICE} | fields)
-    )
+    return client.messages.create(to=to, body=body, **({"messaging_service_sid": SERVICE} | fields))
 
 
 def refusal(call):
@@ -116,7 +114,8 @@ def test_only_known_credentials_open_an_account(sandbox, account, username, pass
     if passes:
         assert client.api.v2010.accounts(account).fetch().status == "active"
     else:
-        assert refusal(client.messages.list) == (401, 20003)
+        assert refusal(client.api.v2010.accounts(account).fetch) == (401, 20003)
+        assert refusal(lambda: send(client)) == (401, 20003)
 
 
 def test_a_messaging_service_proves_credentials(client, sandbox):
