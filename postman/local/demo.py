@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 from postman import local
 from postman.local.servers import CannotStart, Postgres, Server, Valkey, port_is_free
@@ -100,7 +101,7 @@ def demo(environ: Mapping[str, str] = os.environ) -> int:
                 supervisor.start(process)
             _wait_until_ready(supervisor, port)
             supervisor.say(f"ready in {time.monotonic() - started_at:.1f} s")
-            print(_banner(directory), flush=True)
+            print(banner(json.loads((directory / "demo.json").read_text())), flush=True)
             supervisor.run()
     except StopRequested:
         return 0
@@ -168,9 +169,8 @@ def _answer(port: int) -> tuple[int, str]:
         return 0, str(error)
 
 
-def _banner(directory: Path) -> str:
+def banner(facts: Mapping[str, Any]) -> str:
     """Where to go, from the facts that seed_demo wrote."""
-    facts = json.loads((directory / "demo.json").read_text())
     body = json.dumps(
         {"recipient": "6581230001", "language": "english", "values": facts["values"]},
         ensure_ascii=False,
@@ -190,5 +190,5 @@ def _banner(directory: Path) -> str:
       -H 'Content-Type: application/json' \\
       -d {shlex.quote(body)}
 
-  Ctrl-C stops everything. The data stays in {directory}.
+  Ctrl-C stops everything. The data stays in {local.directory()}.
 """
