@@ -24,7 +24,8 @@ USE_MOBILE = "Use a Singapore mobile number: 65, then 8 digits starting with 8 o
 # The pattern is phonenumbers' own, so that this short cut can never disagree with it.
 # ASCII, because \d would let other scripts' digits in.
 _singapore = PhoneMetadata.metadata_for_region("SG")
-assert _singapore and _singapore.mobile
+assert _singapore
+assert _singapore.mobile
 _is_singapore_mobile = re.compile(
     f"65(?:{_singapore.mobile.national_number_pattern})", re.ASCII
 ).fullmatch

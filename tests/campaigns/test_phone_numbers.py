@@ -27,6 +27,7 @@ def test_a_number_with_its_country_code_is_taken_as_it_is(number):
         ("65-9123-4567", "not_digits"),
         ("6591234567.0", "not_digits"),
         ("６５９１２３４５６７", "not_digits"),
+        ("659123４５６７", "not_digits"),
         ("659123456x", "letters"),
         ("S1234567A", "letters"),
         ("6.59123E+09", "shortened"),
