@@ -76,7 +76,7 @@ def faults_of(bodies: Mapping[str, str]) -> dict[str, list[str]]:
             *_template_faults(body),
             *_blocked_faults(body, language),
             *_length_faults(body),
-            *_missing_faults([name for name in every if name not in names[language]], names),
+            *_missing_faults(language, every, names),
         ]
         for language, body in bodies.items()
         if body.strip()
@@ -119,11 +119,13 @@ def _length_faults(body: str) -> list[str]:
     ]
 
 
-def _missing_faults(missing: list[str], names: Mapping[str, list[str]]) -> list[str]:
+def _missing_faults(language: str, every: list[str], names: Mapping[str, list[str]]) -> list[str]:
+    label = Language(language).label
     return [
-        f"{{{{{name}}}}} is missing here but used in {_labels_using(name, names)}. "
+        f"{{{{{name}}}}} is missing in {label} but used in {_labels_using(name, names)}. "
         "Every language needs the same variables."
-        for name in missing
+        for name in every
+        if name not in names[language]
     ]
 
 

@@ -4,6 +4,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
@@ -41,6 +42,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
         "sort": sort,
         "orders": [(key, label) for key, (label, _) in ORDERS.items()],
         "is_about_deleted": is_about_deleted,
+        "now": timezone.now(),
     }
     is_part = request.htmx and not request.htmx.history_restore_request
     if not is_part:

@@ -383,11 +383,11 @@ def test_languages_with_different_variables_say_which_is_missing_where(browser, 
 
     assert errors_of(answer) == []
     assert errors_of(answer, "malay") == [
-        "{{date}} is missing here but used in English and Chinese. "
+        "{{date}} is missing in Malay but used in English and Chinese. "
         "Every language needs the same variables."
     ]
     assert errors_of(answer, "chinese") == [
-        "{{name}} is missing here but used in English and Malay. "
+        "{{name}} is missing in Chinese but used in English and Malay. "
         "Every language needs the same variables."
     ]
 

@@ -1,6 +1,8 @@
 """Who may open what, and the About page."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns.models import AllowedAddress, ApiKey, Membership, Role
@@ -115,6 +117,30 @@ def test_what_belongs_to_another_campaign_is_not_found_in_this_one(
 
     assert client_of(other).post(crossed).status_code == 404
     assert client_of(other).get(crossed).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["campaign-members", "campaign-integrations"])
+def test_one_row_and_three_rows_cost_the_same_queries(
+    campaign, officer, client_of, name, django_assert_num_queries
+):
+    browser, page = client_of(officer), reverse(name, args=[campaign.pk])
+
+    def add_rows(count):
+        for _ in range(count):
+            user = UserFactory()
+            Membership.objects.create(campaign=campaign, user=user, role=Role.OWNER)
+            ApiKey.issue(campaign=campaign, creator=user)
+            AllowedAddress.objects.create(
+                campaign=campaign, address=f"203.0.113.{campaign.api_keys.count()}"
+            )
+
+    add_rows(1)
+    browser.get(page)  # notes when the session was last seen
+    with CaptureQueriesContext(connection) as one:
+        browser.get(page)
+    add_rows(2)
+    with django_assert_num_queries(len(one)):
+        browser.get(page)
 
 
 def test_about_shows_what_was_locked_and_how_to_get_the_log(campaign, officer, client_of):
