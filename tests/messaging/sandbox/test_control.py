@@ -185,6 +185,9 @@ def test_a_killed_sandbox_comes_back_with_its_log(tmp_path, receiver):
     assert [m["sid"] for m in sandbox.outbox(after=0)] == [done, waiting]
     assert receiver.reported == ["sent", "delivered"]
     third = send(client).sid
+    sandbox.kill()
+    sandbox.start()
+    assert [m["sid"] for m in sandbox.outbox(after=0)] == [done, waiting, third]
     assert client.messages(third).fetch().body == client.messages(done).fetch().body
     assert sandbox.stop() == 0
 
