@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
@@ -62,7 +63,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, _leave, sandbox)
     reporting = asyncio.create_task(sandbox.reporter.run())
     reporting.add_done_callback(lambda _: os._exit(1))
-    print(f"Sandbox providers on http://{arguments.host}:{arguments.port}", flush=True)
+    sys.stdout.write(f"Sandbox providers on http://{arguments.host}:{arguments.port}\n")
+    sys.stdout.flush()
     await server.serve()
 
 
