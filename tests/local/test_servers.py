@@ -60,8 +60,9 @@ def test_a_killed_postgres_comes_back_on_its_port_with_its_data(home):
     url = server.url
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-    # A backend at work outlives its postmaster for a moment, and its memory refuses a new one.
+    # A backend at work outlives its postmaster, and PostgreSQL refuses to start beside it.
     busy = psycopg.connect(url)
+    busy.pgconn.send_query(b"SELECT sum(i) FROM (SELECT generate_series(1, 1e9::bigint) i) long")
     backend = psutil.Process(busy.info.backend_pid)
 
     os.kill(process.pid, signal.SIGKILL)
