@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -209,10 +209,10 @@ class UploadForm(forms.Form):
         if is_too_large:
             self.fields["file"].required = False
 
-    def clean_file(self) -> UploadedFile | None:
+    def clean_file(self) -> UploadedFile:
         limit = settings.BATCH_BYTES_LIMIT
-        file = self.cleaned_data.get("file")
-        if self._is_too_large or (file and file.size > limit):
+        file = self.cleaned_data["file"]
+        if self._is_too_large or file.size > limit:
             raise forms.ValidationError(
                 f"This file is larger than {filesizeformat(limit)}, which is the most. "
                 "Split it into several files."
@@ -254,7 +254,8 @@ class ScheduleForm(forms.Form):
         now = timezone.localtime()
         self._usual = {"tomorrow": _nine(now, days=1), "monday": _nine(now, days=7 - now.weekday())}
         labels = {"tomorrow": "Tomorrow", "monday": "Monday"}
-        self.fields["when"].choices = [
+        when = cast(forms.ChoiceField, self.fields["when"])
+        when.choices = [
             (name, f"{labels[name]}, {at.day} {at:%b %Y}, 9:00 am")
             for name, at in self._usual.items()
         ] + [("chosen", "At another date and time")]

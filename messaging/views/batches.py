@@ -29,7 +29,7 @@ from .partial import render_page
 
 CARDS = 20
 COMPLETED = "Completed"
-FAULTS_SHOWN = 50
+FAULTS_SHOWN = 25
 STATES = {
     "checking": (BatchStatus.UPLOADED, BatchStatus.CHECKING),
     "invalid": (BatchStatus.INVALID,),
@@ -37,13 +37,6 @@ STATES = {
     "scheduled": (BatchStatus.SCHEDULED,),
     "sent": SENT_STATUSES,
     "discarded": (BatchStatus.DISCARDED,),
-}
-GROUPS = {
-    "delivered": "Delivered",
-    "sent": "Sent",
-    "pending": "Pending",
-    "unknown": "Outcome unknown",
-    "failed": "Failed",
 }
 _STATE_OF = {status: state for state, statuses in STATES.items() for status in statuses}
 
@@ -103,7 +96,7 @@ def _card(batch: Batch, by_status: Mapping[str, int]) -> dict[str, Any]:
         "counts": counts,
         "state": state_of(batch),
         "label": label,
-        "chip": "completed" if label == COMPLETED else batch.status,
+        "chip": chip_of(batch, label),
     }
 
 
@@ -128,6 +121,10 @@ def label_of(batch: Batch, counts: Mapping[str, int] | None) -> str:
     if batch.status == BatchStatus.ENQUEUED and counts and not is_under_way(counts):
         return COMPLETED
     return BatchStatus(batch.status).label
+
+
+def chip_of(batch: Batch, label: str) -> str:
+    return "completed" if label == COMPLETED else batch.status
 
 
 def is_under_way(counts: Mapping[str, int]) -> bool:
@@ -163,7 +160,7 @@ def _page(
         "batch": batch,
         "state": state,
         "status_label": BatchStatus(batch.status).label,
-        "now": timezone.now(),
+        "chip": batch.status,
     }
     if state == "sent":
         context |= _progress_facts(request, batch)
@@ -172,13 +169,14 @@ def _page(
     elif state in ("ready", "scheduled"):
         context |= _review_facts(request, campaign, membership, batch, form)
     part = "messaging/_batch.html"
-    if state == "sent" and request.htmx.target == "batch-progress":  # type: ignore[attr-defined]
+    if context.get("is_poll"):
         part = "messaging/_batch_progress.html"
     return render_page(request, "messaging/batch.html", part, context, status=status)
 
 
 def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     counts = progress(batch, batch.counts())
+    label = label_of(batch, counts)
     now = timezone.now()
     done = counts["total"] - counts["pending"]
     # Spoken anew only when a tenth more has left or the last has finished, not at every look.
@@ -187,13 +185,12 @@ def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "counts": counts,
         "done": done,
         "is_under_way": is_under_way(counts),
-        "status_label": label_of(batch, counts),
+        "status_label": label,
+        "chip": chip_of(batch, label),
+        "is_poll": request.htmx.target == "batch-progress",  # type: ignore[attr-defined]
         "poll_seconds": poll_seconds(batch, counts, now),
         "spoken": spoken,
         "speak": request.GET.get("spoken") != spoken,
-        "numbers": [
-            {"name": name, "label": label, "count": counts[name]} for name, label in GROUPS.items()
-        ],
         "updated_at": now,
     }
 

@@ -5,7 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -154,6 +154,6 @@ def _multiple_page(
 
 @require_safe
 @login_required
-def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
+def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBase:
     campaign, _ = campaign_for(request, campaign_id)
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))

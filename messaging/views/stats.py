@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import BigIntegerField, Q, Sum
+from django.db.models import BigIntegerField, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, TruncDay, TruncHour
 from django.http import HttpRequest, HttpResponse
@@ -81,7 +81,7 @@ def _by_day(counters: CounterQuerySet) -> list[dict[str, Any]]:
     return [{"label": f"{at.day} {at:%b}", **settled.get(at, {})} for at in days]
 
 
-def _settled(counters: CounterQuerySet) -> Mapping[datetime, dict[str, int]]:
+def _settled(counters: QuerySet[Any]) -> Mapping[datetime, dict[str, int]]:
     """Hour or day → how many became delivered or failed in it.
 
     A counter's hour is when a message moved, so only the last states add up over time. A retry

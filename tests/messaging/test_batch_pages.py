@@ -417,7 +417,8 @@ def test_a_poll_gets_the_numbers_alone_and_speaks_only_of_news(client, campaign)
 
     assert "<h1" not in news.content.decode()
     assert "40 of 100 messages have left" in news.content.decode()
-    assert "hx-swap-oob" not in no_news.content.decode()
+    assert "messages have left" not in no_news.content.decode()
+    assert 'id="batch-status" hx-swap-oob="innerHTML"' in no_news.content.decode()
     assert "?spoken=4-going" in no_news.content.decode()
 
 
@@ -428,7 +429,9 @@ def test_a_finished_batch_is_completed(client, campaign):
     html = main_of(show(client, batch))
 
     assert "Completed" in html
+    assert "chip-delivered" in html
     assert "Finished" in html
+    assert "hx-swap-oob" not in html
 
 
 # The list ----------------------------------------------------------------------------------
