@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from campaigns.models import Campaign
 from postman.accounts import audit
+from postman.accounts.models import User
 
 
 @admin.register(Campaign)
@@ -51,7 +52,7 @@ class CampaignAdmin(admin.ModelAdmin):
         obj.save(update_fields=["calls_per_second"])
         audit.record(
             "campaign.rate_changed",
-            by=request.user,
+            by=cast(User, request.user),
             on=obj,
             before=form.initial["calls_per_second"],
             calls_per_second=obj.calls_per_second,

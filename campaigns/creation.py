@@ -67,6 +67,11 @@ def clean_body(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
+def keep_text(draft: CampaignDraft, bodies: Mapping[str, str]) -> None:
+    """Faults and all; nothing happens to a draft that became a campaign meanwhile."""
+    CampaignDraft.objects.filter(pk=draft.pk).update(bodies=dict(bodies), updated_at=timezone.now())
+
+
 def faults_of(bodies: Mapping[str, str]) -> dict[str, list[str]]:
     """Everything that keeps these texts from being sent, by language; empty if nothing does."""
     names = {language: _names(body) for language, body in bodies.items()}
@@ -157,7 +162,7 @@ def send_to_staff(draft: CampaignDraft, sender: StaffSender) -> None:
 def staff_sender(draft: CampaignDraft) -> StaffSender | None:
     if not draft.twilio:
         return None
-    saved = json.loads(draft.twilio)
+    saved = json.loads(str(draft.twilio))
     saved.pop("verified_at")
     return StaffSender(
         sender_name=saved.pop("sender_name"), credentials=twilio_account.Credentials(**saved)
@@ -181,6 +186,7 @@ def create_campaign(draft_id: uuid.UUID, *, by: User) -> Campaign:
     if draft is None:
         return created_from(draft_id, by=by)
     _check(draft, by=by)
+    assert by.agency  # or it had not passed
     campaign = Campaign.objects.create(
         id=draft.pk,  # so that the draft's address leads to what became of it
         agency=by.agency,
@@ -248,7 +254,7 @@ def _pin_template(campaign: Campaign, bodies: Mapping[str, str], *, by: User) ->
 def _hand_over_credentials(draft: CampaignDraft, campaign: Campaign, *, by: User) -> None:
     if not draft.twilio:
         return
-    saved = json.loads(draft.twilio)
+    saved = json.loads(str(draft.twilio))
     TwilioCredentials.objects.create(
         campaign=campaign,
         account_sid=saved["account_sid"],

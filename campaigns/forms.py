@@ -100,7 +100,8 @@ class ChannelForm(forms.Form):
 
     def __init__(self, *args: Any, draft: CampaignDraft, **kwargs: Any) -> None:
         self.saved = creation.staff_sender(draft)
-        super().__init__(*args, initial=self._initial(draft), **kwargs)
+        kwargs["initial"] = self._initial(draft)
+        super().__init__(*args, **kwargs)
         for name in self.staff_fields:
             self.fields[name].widget.attrs.setdefault("autocomplete", "off")
             self.fields[name].widget.attrs["spellcheck"] = "false"
@@ -133,7 +134,7 @@ class ChannelForm(forms.Form):
         if cleaned.get("recipient_type") != RecipientType.STAFF:
             # What stands in the hidden Twilio fields is nobody's mistake.
             for name in self.staff_fields:
-                self._errors.pop(name, None)
+                self.errors.pop(name, None)
             return cleaned
         for name in self.staff_fields:
             missing = name in cleaned and not self._value(name)

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -21,6 +21,8 @@ from campaigns.models import Campaign, CampaignDraft, Language
 from campaigns.twilio_account import CredentialsRefused
 from postman.accounts.models import User
 
+from . import Request
+
 View = Callable[..., HttpResponse]
 STEPS = ["Campaign name", "Who is receiving", "Campaign content"]
 
@@ -30,13 +32,13 @@ def creators_only(view: View) -> View:
 
     @login_required
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         reason = creation.why_not(request.user)
         if not reason:
             return view(request, *args, **kwargs)
         administrators = User.objects.filter(
-            agency_id=request.user.agency_id, is_agency_administrator=True, is_active=True
-        ).exclude(agency=None)
+            agency__users=request.user, is_agency_administrator=True, is_active=True
+        )
         context = {"reason": reason, "administrators": administrators.order_by("email")}
         return render(request, "campaigns/may_not_create.html", context, status=403)
 
@@ -47,7 +49,7 @@ def of_own_draft(view: View) -> View:
     """Hand over the person's own draft; the address of one that became a campaign leads there."""
 
     @wraps(view)
-    def found(request: HttpRequest, draft_id: uuid.UUID) -> HttpResponse:
+    def found(request: Request, draft_id: uuid.UUID) -> HttpResponse:
         draft = CampaignDraft.objects.filter(pk=draft_id, creator=request.user).first()
         if draft:
             return view(request, draft)
@@ -63,7 +65,7 @@ def of_own_draft(view: View) -> View:
 
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: Request) -> HttpResponse:
     form = NameForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         draft = CampaignDraft.objects.create(creator=request.user, name=form.cleaned_data["name"])
@@ -74,7 +76,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_own_draft
-def name(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+def name(request: Request, draft: CampaignDraft) -> HttpResponse:
     form = NameForm(request.POST or None, initial={"name": draft.name})
     if request.method == "POST" and form.is_valid():
         draft.name = form.cleaned_data["name"]
@@ -90,7 +92,7 @@ def name(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_own_draft
-def channel(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+def channel(request: Request, draft: CampaignDraft) -> HttpResponse:
     form = ChannelForm(request.POST or None, draft=draft)
     if request.method == "POST" and form.is_valid() and _choose_channel(draft, form):
         return redirect("campaign-new-content", draft_id=draft.pk)
@@ -116,7 +118,7 @@ def _choose_channel(draft: CampaignDraft, form: ChannelForm) -> bool:
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_own_draft
-def content(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+def content(request: Request, draft: CampaignDraft) -> HttpResponse:
     if not creation.has_channel(draft):
         messages.info(request, "Choose who receives the messages first.")
         return redirect("campaign-new-channel", draft_id=draft.pk)
@@ -126,7 +128,7 @@ def content(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
     return _content_posted(request, draft)
 
 
-def _content_posted(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
+def _content_posted(request: Request, draft: CampaignDraft) -> HttpResponse:
     """One form, several buttons: add or remove a language, look at the text, leave, create."""
     typed = ContentForm(request.POST, languages=request.POST.getlist("languages"))
     verb, _, language = request.POST.get("do", "create").partition(" ")
@@ -139,7 +141,7 @@ def _content_posted(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
         bodies.setdefault(language, "")
     elif verb == "remove":
         bodies.pop(language, None)
-    _keep(draft, bodies)
+    creation.keep_text(draft, bodies)
     if verb == "back":
         return redirect("campaign-new-channel", draft_id=draft.pk)
     if verb == "leave":
@@ -150,9 +152,9 @@ def _content_posted(request: HttpRequest, draft: CampaignDraft) -> HttpResponse:
     return redirect(reverse("campaign-new-content", args=[draft.pk]) + f"#body-{language}")
 
 
-def _create(request: HttpRequest, draft: CampaignDraft, typed: ContentForm) -> HttpResponse:
+def _create(request: Request, draft: CampaignDraft, typed: ContentForm) -> HttpResponse:
     if typed.can_be_saved:
-        _keep(draft, typed.bodies)
+        creation.keep_text(draft, typed.bodies)
     if not typed.is_valid():
         return _content_page(request, draft, typed)
     try:
@@ -167,11 +169,6 @@ def _create(request: HttpRequest, draft: CampaignDraft, typed: ContentForm) -> H
 def _content_form(bodies: dict[str, str]) -> ContentForm:
     initial = {ContentForm.name_of(code): body for code, body in bodies.items()}
     return ContentForm(languages=bodies, initial=initial)
-
-
-def _keep(draft: CampaignDraft, bodies: dict[str, str]) -> None:
-    # A second press of the button may come after the draft became a campaign.
-    CampaignDraft.objects.filter(pk=draft.pk).update(bodies=bodies)
 
 
 @dataclass(frozen=True)
@@ -216,17 +213,18 @@ class Panel:
         return templating.variables(self.body)
 
 
-def _content_page(request: HttpRequest, draft: CampaignDraft, form: ContentForm) -> HttpResponse:
+def _content_page(request: Request, draft: CampaignDraft, form: ContentForm) -> HttpResponse:
     sender = creation.sender_id(draft)
-    header = draft.creator.agency.name
+    agency = draft.creator.agency
+    assert agency  # `creators_only` let nobody in without one
     panels = [
         Panel(
-            Language(code),
-            form[form.name_of(code)],
-            header,
-            sms.FOOTERS[code],
-            sender,
-            settings.TRAINING_NOTICE,
+            language=Language(code),
+            field=form[form.name_of(code)],
+            header=agency.name,
+            footer=sms.FOOTERS[code],
+            sender=sender,
+            notice=settings.TRAINING_NOTICE,
         )
         for code in form.languages
     ]
@@ -243,14 +241,14 @@ def _content_page(request: HttpRequest, draft: CampaignDraft, form: ContentForm)
 
 @creators_only
 @require_POST
-def discard(request: HttpRequest, draft_id: uuid.UUID) -> HttpResponse:
+def discard(request: Request, draft_id: uuid.UUID) -> HttpResponse:
     draft = get_object_or_404(CampaignDraft, pk=draft_id, creator=request.user)
     draft.delete()
     messages.success(request, f"“{draft.name}” is discarded.")
     return redirect("campaign-list")
 
 
-def _step(request: HttpRequest, number: int, page: str, context: dict[str, Any]) -> HttpResponse:
+def _step(request: Request, number: int, page: str, context: dict[str, Any]) -> HttpResponse:
     context |= {"steps": STEPS, "number": number}
     form = context["form"]
     status = 422 if form.is_bound and form.errors else 200

@@ -1,8 +1,10 @@
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -12,9 +14,11 @@ from campaigns import creation
 from campaigns.models import Campaign
 from postman.accounts.models import AuditEvent, User
 
+from . import Request
+
 ROWS_PER_PAGE = 20
 # Each ends in what no two campaigns share, so that no row shows on two pages.
-ORDERS = {
+ORDERS: dict[str, tuple[str, list[Any]]] = {
     "opened": ("Last opened", [F("last_opened_at").desc(nulls_last=True), "-created_at", "-id"]),
     "created": ("Newest first", ["-created_at", "-id"]),
     "name": ("Name", [Lower("name"), "-created_at", "-id"]),
@@ -24,7 +28,7 @@ DEFAULT_ORDER = "opened"
 
 @login_required
 @require_safe
-def campaign_list(request: HttpRequest) -> HttpResponse:
+def campaign_list(request: Request) -> HttpResponse:
     """The person's campaigns. The address is the whole state: q, sort, page, show."""
     q = request.GET.get("q", "").replace("\0", "").strip()
     sort = request.GET.get("sort", DEFAULT_ORDER)
@@ -56,7 +60,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _page(request: HttpRequest, rows: QuerySet[Campaign]) -> Page:
+def _page(request: Request, rows: QuerySet[Campaign]) -> Page:
     return Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))
 
 
@@ -70,10 +74,10 @@ def _mine(user: User, q: str, sort: str) -> QuerySet[Campaign]:
     )
 
 
-def _deleted_page(request: HttpRequest, q: str) -> Page:
+def _deleted_page(request: Request, q: str) -> Page:
     """Deleted campaigns of the administrator's agency, with who did it (v2-sms §10A.10)."""
     rows = Campaign.objects.filter(
-        agency_id=request.user.agency_id, deleted_at__isnull=False, name__icontains=q
+        agency__users=request.user, deleted_at__isnull=False, name__icontains=q
     )
     page = _page(request, rows.order_by("-deleted_at", "-id"))
     deletions = AuditEvent.objects.filter(

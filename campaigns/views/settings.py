@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -28,6 +28,8 @@ from campaigns.models import (
 )
 from postman.errors import Refused
 
+from . import Request
+
 View = Callable[..., HttpResponse]
 
 
@@ -36,9 +38,9 @@ def owners_only(view: View) -> View:
 
     @login_required
     @wraps(view)
-    def guarded(request: HttpRequest, campaign_id: uuid.UUID, **kwargs: Any) -> HttpResponse:
+    def guarded(request: Request, campaign_id: uuid.UUID, **kwargs: Any) -> HttpResponse:
         campaign, membership = campaign_for(request, campaign_id, owner=True)
-        request.membership = membership  # type: ignore[attr-defined]
+        request.membership = membership
         try:
             return view(request, campaign, **kwargs)
         except people.NotAnOwner:
@@ -48,9 +50,9 @@ def owners_only(view: View) -> View:
 
 
 def _page(
-    request: HttpRequest, campaign: Campaign, tab: str, *, status: int = 200, **context: Any
+    request: Request, campaign: Campaign, tab: str, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    context |= {"campaign": campaign, "membership": request.membership, "tab": tab}  # type: ignore[attr-defined]
+    context |= {"campaign": campaign, "membership": request.membership, "tab": tab}
     return render(request, f"campaigns/settings_{tab}.html", context, status=status)
 
 
@@ -59,7 +61,7 @@ def _page(
 
 @owners_only
 @require_safe
-def about(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def about(request: Request, campaign: Campaign) -> HttpResponse:
     texts = [
         {
             "label": body.get_language_display(),
@@ -76,7 +78,7 @@ def about(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 @owners_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def members(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def members(request: Request, campaign: Campaign) -> HttpResponse:
     form = MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -98,7 +100,7 @@ def members(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 
 def _members_page(
-    request: HttpRequest, campaign: Campaign, form: MemberForm, errors: list[str] | None = None
+    request: Request, campaign: Campaign, form: MemberForm, errors: list[str] | None = None
 ) -> HttpResponse:
     rows = campaign.memberships.select_related("user").order_by("user__email", "id")
     status = 422 if errors or (form.is_bound and form.errors) else 200
@@ -109,7 +111,7 @@ def _members_page(
 
 @owners_only
 @require_POST
-def member_role(request: HttpRequest, campaign: Campaign, membership_id: int) -> HttpResponse:
+def member_role(request: Request, campaign: Campaign, membership_id: int) -> HttpResponse:
     row = get_object_or_404(_members_of(campaign), pk=membership_id)
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -124,7 +126,7 @@ def member_role(request: HttpRequest, campaign: Campaign, membership_id: int) ->
 
 @owners_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def member_remove(request: HttpRequest, campaign: Campaign, membership_id: int) -> HttpResponse:
+def member_remove(request: Request, campaign: Campaign, membership_id: int) -> HttpResponse:
     row = get_object_or_404(_members_of(campaign), pk=membership_id)
     if request.method != "POST":
         return _page(request, campaign, "member_remove", row=row)
@@ -145,12 +147,12 @@ def _members_of(campaign: Campaign) -> Any:
 
 @owners_only
 @require_safe
-def integrations(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def integrations(request: Request, campaign: Campaign) -> HttpResponse:
     return _integrations_page(request, campaign)
 
 
 def _integrations_page(
-    request: HttpRequest,
+    request: Request,
     campaign: Campaign,
     *,
     address_form: Form | None = None,
@@ -160,7 +162,7 @@ def _integrations_page(
     addresses = list(campaign.allowed_addresses.order_by("created_at", "id"))
     keys = list(campaign.api_keys.select_related("creator").order_by("created_at", "id"))
     address_form, key_form = address_form or AddressForm(), key_form or KeyForm()
-    caller = request.client_ip  # type: ignore[attr-defined]
+    caller = request.client_ip
     is_refused = address_form.errors or key_form.errors
     return _page(
         request,
@@ -180,7 +182,7 @@ def _integrations_page(
 
 @owners_only
 @require_POST
-def address_add(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def address_add(request: Request, campaign: Campaign) -> HttpResponse:
     form = AddressForm(request.POST)
     if form.is_valid():
         try:
@@ -188,7 +190,7 @@ def address_add(request: HttpRequest, campaign: Campaign) -> HttpResponse:
                 campaign=campaign,
                 text=form.cleaned_data["address"],
                 by=request.user,
-                seen_from=request.client_ip,  # type: ignore[attr-defined]
+                seen_from=request.client_ip,
             )
         except Refused as refusal:
             form.add_error("address", refusal.message)
@@ -200,7 +202,7 @@ def address_add(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 @owners_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def address_remove(request: HttpRequest, campaign: Campaign, address_id: int) -> HttpResponse:
+def address_remove(request: Request, campaign: Campaign, address_id: int) -> HttpResponse:
     rows = AllowedAddress.objects.filter(campaign=campaign).select_related("campaign")
     row = get_object_or_404(rows, pk=address_id)
     if request.method != "POST":
@@ -214,7 +216,7 @@ def address_remove(request: HttpRequest, campaign: Campaign, address_id: int) ->
 @owners_only
 @require_POST
 @never_cache
-def key_create(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def key_create(request: Request, campaign: Campaign) -> HttpResponse:
     """The answer to this very request is the one place where the secret is ever shown."""
     form = KeyForm(request.POST)
     if form.is_valid():
@@ -231,7 +233,7 @@ def key_create(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 @owners_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def key_delete(request: HttpRequest, campaign: Campaign, key_id: uuid.UUID) -> HttpResponse:
+def key_delete(request: Request, campaign: Campaign, key_id: uuid.UUID) -> HttpResponse:
     rows = ApiKey.objects.filter(campaign=campaign).select_related("campaign")
     key = get_object_or_404(rows, pk=key_id)
     if request.method != "POST":
@@ -246,7 +248,7 @@ def key_delete(request: HttpRequest, campaign: Campaign, key_id: uuid.UUID) -> H
 
 @owners_only
 @require_http_methods(["GET", "HEAD", "POST"])
-def delete(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def delete(request: Request, campaign: Campaign) -> HttpResponse:
     form = DeleteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

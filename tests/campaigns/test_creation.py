@@ -421,9 +421,12 @@ def test_english_can_be_removed(browser, draft):
 
 @pytest.mark.parametrize(("do", "page"), [("leave", "campaign-list"), ("back", "channel")])
 def test_leaving_keeps_what_was_typed_faults_and_all(browser, draft, do, page):
+    changed_at = draft.updated_at
+
     answer = post_text(browser, draft, do=do, english="Dear {{Name}}")
 
     draft.refresh_from_db()
+    assert draft.updated_at > changed_at
     assert answer.url == (reverse(page) if do == "leave" else url(page, draft))
     assert draft.bodies == {"english": "Dear {{Name}}"}
 
