@@ -1,10 +1,12 @@
 """The one gate of every page: which campaign is this person looking at, and in what role."""
 
 import uuid
+from typing import cast
 
 from django.http import Http404, HttpRequest
 
 from campaigns.models import Campaign, Membership, Role
+from postman.accounts.models import User
 
 
 def campaign_for(
@@ -16,7 +18,8 @@ def campaign_for(
     """
     membership = (
         Membership.objects.select_related("campaign__agency", "user")
-        .filter(campaign_id=campaign_id, campaign__deleted_at=None, user_id=request.user.pk)
+        .filter(campaign_id=campaign_id, campaign__deleted_at=None)
+        .filter(user=cast(User, request.user))
         .first()
     )
     if membership is None or (owner and membership.role != Role.OWNER):

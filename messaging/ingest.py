@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 import orjson
@@ -88,7 +88,7 @@ def _check(batch: Batch) -> None:
         tempfile.TemporaryFile("w+", newline="", encoding="utf-8-sig") as report,
     ):
         reader = recipients.read(
-            file,
+            cast(BinaryIO, file),
             template={language: body.body for language, body in bodies.items()},
             variables=campaign_variables(batch.campaign),
             clean_recipient=partial(

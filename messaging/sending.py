@@ -217,7 +217,7 @@ def discard_batch(batch: Batch, *, by: User) -> Batch:
     )
     StagedRow.objects.filter(batch=batch)._raw_delete("default")
     for stored in (batch.file, batch.report):
-        if stored:
+        if stored.name:
             transaction.on_commit(partial(stored.storage.delete, stored.name))
     audit.record("batch.discarded", by=by, on=batch)
     return batch

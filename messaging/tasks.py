@@ -57,9 +57,9 @@ def tick() -> None:
     now = timezone.now()
     delivery.start_due_batches()
     for batch_id in ingest.waiting(now):
-        check_upload.apply_async([str(batch_id)], expires=5)
+        check_upload.apply_async((str(batch_id),), expires=5)
     for batch_id in Batch.objects.filter(status=BatchStatus.ENQUEUING).values_list("id", flat=True):
-        expand.apply_async([str(batch_id)], expires=2)
+        expand.apply_async((str(batch_id),), expires=2)
     if Batch.objects.being_sent(now).exists():
         send_batches.apply_async(expires=2)
     if Message.objects.due_singles(now).exists():

@@ -38,7 +38,7 @@ class EmailDomainQuerySet(models.QuerySet["EmailDomain"]):
         rows = self.filter(
             models.Q(domain=host) | models.Q(domain__in=parents, includes_subdomains=True)
         )
-        return max(list(rows), key=lambda row: len(row.domain), default=None)
+        return max(rows, key=lambda row: len(row.domain), default=None)  # type: ignore[misc]
 
 
 class EmailDomain(models.Model):

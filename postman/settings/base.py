@@ -1,6 +1,7 @@
 """What is true everywhere. `local`, `test` and `production` change only what differs."""
 
 from pathlib import Path
+from typing import Any
 
 import environ
 import structlog
@@ -115,7 +116,7 @@ USE_I18N = True
 # --- Static files -----------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / ".local" / "staticfiles"
+STATIC_ROOT: Path | None = BASE_DIR / ".local" / "staticfiles"
 
 # --- Security ---------------------------------------------------------------------------------
 X_FRAME_OPTIONS = "DENY"
@@ -211,7 +212,7 @@ REST_FRAMEWORK = {
 }
 
 # --- Logs -------------------------------------------------------------------------------------
-_shared = [
+_shared: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -126,4 +126,4 @@ class MessageDetail(MessageShort):
         return f"campaign_{message.campaign_id}@{urlsplit(settings.PUBLIC_URL).hostname}"
 
     def get_attempts(self, message: Message) -> list[dict[str, Any]]:
-        return AttemptBrief(message.attempts.order_by("-number"), many=True).data
+        return [AttemptBrief(a).data for a in message.attempts.order_by("-number")]

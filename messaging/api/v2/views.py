@@ -29,14 +29,11 @@ class Messages(APIView):
 class OneMessage(APIView):
     def get(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E3: one message and every attempt at it, newest first."""
-        message = (
-            Message.objects.select_related("template_body", "batch", "creator")
-            .filter(
-                id=parse_public_id(message_id, "message"),
-                campaign=request.auth.campaign,  # type: ignore[union-attr]
-            )
-            .first()
+        wanted = parse_public_id(message_id, "message")
+        found = Message.objects.select_related("template_body", "batch", "creator").filter(
+            campaign=request.auth.campaign  # type: ignore[union-attr]
         )
+        message = found.filter(id=wanted).first() if wanted else None
         if message is None:
             raise Refused("This campaign has no such message.", "resource_not_found")
         return Response(MessageDetail(message).data)
