@@ -10,9 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def directory() -> Path:
-    """Where the demo keeps its data between runs."""
+def home() -> Path:
+    """Where everything local lies, `demo.json` of the last start among it."""
     return Path(os.environ.get("POSTMAN_LOCAL_DIR") or ROOT / ".local").resolve()
+
+
+def directory() -> Path:
+    """Where the demo keeps its data between runs: each environment has its own (v2-sms §2)."""
+    environment = os.environ.get("POSTMAN_ENVIRONMENT") or "production"
+    return home() if environment == "production" else home() / environment
 
 
 def urls() -> dict[str, str] | None:

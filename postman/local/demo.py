@@ -79,7 +79,7 @@ def demo(environ: Mapping[str, str] = os.environ) -> int:
         directory / "run",
         environment={
             "DJANGO_SETTINGS_MODULE": "postman.settings.local",
-            "POSTMAN_LOCAL_DIR": str(directory),
+            "POSTMAN_LOCAL_DIR": str(local.home()),
             "POSTMAN_ENVIRONMENT": environ.get("POSTMAN_ENVIRONMENT", "production"),
             "PUBLIC_URL": f"http://localhost:{port}",
             "SANDBOX_URL": f"http://localhost:{sandbox_port}",

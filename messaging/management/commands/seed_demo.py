@@ -41,8 +41,9 @@ class Command(BaseCommand):
         if not campaign_id or not Campaign.objects.filter(id=campaign_id).exists():
             facts = self._seed()
         facts |= {"base_url": settings.PUBLIC_URL, "sandbox_url": settings.SANDBOX_URL}
-        facts_file.parent.mkdir(parents=True, exist_ok=True)
-        facts_file.write_text(json.dumps(facts, indent=2))
+        for directory in {local.directory(), local.home()}:
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "demo.json").write_text(json.dumps(facts, indent=2))
 
     @transaction.atomic
     def _seed(self) -> dict[str, Any]:
