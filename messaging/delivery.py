@@ -5,6 +5,7 @@ from the state they must be in. Redis knows nothing; `tasks` calls these.
 """
 
 import asyncio
+import atexit
 import logging
 import threading
 from collections import Counter as Tally
@@ -297,6 +298,12 @@ def channel_of(account: str) -> Channel:
 
     Credentials are made with their campaign and never changed, so a process may remember them.
     """
+    channel = _new_channel(account)
+    atexit.register(lambda: _this_thread.runner.run(channel.close()))
+    return channel
+
+
+def _new_channel(account: str) -> Channel:
     if account == PUBLIC_ACCOUNT:
         return get_channel("sms")
     credentials = TwilioCredentials.objects.get(id=account)

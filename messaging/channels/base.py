@@ -143,6 +143,10 @@ class Channel(Protocol):
         """Ask the provider about attempts; those it could not be asked about are left out."""
         ...
 
+    async def close(self) -> None:
+        """Let go of connections; it may be used again."""
+        ...
+
     def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
         """What a callback reports; InvalidSignature if it is not the provider's."""
         ...
