@@ -17,6 +17,8 @@ from messaging import exports
 from messaging.models import Batch, Message
 from postman.accounts import audit
 
+from .campaign import messages_of_batch
+
 
 def csv_answer(rows: Iterable[Sequence[Any]], name: str) -> StreamingHttpResponse:
     """The rows as a file, written while they are read.
@@ -55,8 +57,7 @@ def batch_log(
     if not batch.is_accepted:
         raise Http404("nothing of this batch was sent")
     audit.record("log.downloaded", by=membership.user, on=batch)
-    messages = Message.objects.visible_to(membership).filter(batch=batch)
-    rows = exports.batch_log(campaign, messages)
+    rows = exports.batch_log(campaign, messages_of_batch(membership, batch_id))
     return csv_answer(rows, exports.file_name(campaign.name, batch.public_id, _stamp()))
 
 

@@ -10,6 +10,7 @@ from django.urls import reverse
 from campaigns.models import Membership
 from messaging.models import Message
 from messaging.views import campaign as campaign_views
+from tests.factories import CampaignFactory
 from tests.messaging.rows import make_attempt, make_batch, make_message, member
 
 NOON = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -155,6 +156,27 @@ def test_messages_of_a_batch_come_in_the_order_of_its_file(
 
     assert [row["message"].row for row in first.context["rows"]] == [2, 3]
     assert [row["message"].row for row in second.context["rows"]] == [4]
+
+
+def test_messages_of_a_batch_are_asked_for_by_the_batch_alone(client_of, officer, campaign):
+    batch = make_batch(campaign, "messages_enqueued")
+    make_message(campaign, batch=batch, row=2)
+    client = client_of(officer)
+
+    with CaptureQueriesContext(connection) as queries:
+        page(client, campaign, batch=batch.public_id)
+
+    (sql,) = (query["sql"] for query in queries if 'FROM "messaging_message"' in query["sql"])
+    assert '"campaign_id" =' not in sql
+
+
+def test_a_batch_of_another_campaign_or_person_is_not_found(client_of, officer, campaign):
+    clerk = member(campaign, "member_restricted")
+    other = make_batch(CampaignFactory(creator=officer), "messages_enqueued")
+    of_the_officer = make_batch(campaign, "messages_enqueued")
+
+    assert page(client_of(officer), campaign, batch=other.public_id).status_code == 404
+    assert page(client_of(clerk), campaign, batch=of_the_officer.public_id).status_code == 404
 
 
 @pytest.mark.parametrize("count", [1, 3])
