@@ -381,6 +381,20 @@ def _our_error(provider_code: str) -> str:
     return code
 
 
+_NEEDED_TO_APPLY = (
+    "number",
+    "status",
+    "error_code",
+    "provider_code",
+    "reference",
+    "lease_until",
+    "sent_at",
+    "delivered_at",
+    "message__campaign_id",
+    "message__batch_id",
+)
+
+
 @transaction.atomic
 def apply(changes: Sequence[Change]) -> None:
     """Move attempts on by what was heard of them, their messages and counters with them.
@@ -394,6 +408,7 @@ def apply(changes: Sequence[Change]) -> None:
     attempts = list(
         Attempt.objects.select_for_update(of=("self",))
         .select_related("message")
+        .only(*_NEEDED_TO_APPLY)
         .filter(id__in=list(news))
         .order_by("id")
     )
