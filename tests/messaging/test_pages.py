@@ -294,9 +294,13 @@ def test_a_restricted_member_sees_only_what_they_sent_by_hand(client_of, officer
     theirs = make_message(campaign, creator=officer, recipient="6590000003")
     client = client_of(clerk)
 
+    batch = make_batch(campaign, "messages_enqueued", creator=clerk)
+    make_message(campaign, creator=clerk, via_api=True, batch=batch, row=2)
+
     rows = page(client, campaign).context["rows"]
 
     assert [row["message"].pk for row in rows] == [mine.pk]
+    assert page(client, campaign, batch=batch.public_id).context["rows"] == []
     assert show(client, mine).status_code == 200
     assert show(client, by_api).status_code == 404
     assert show(client, theirs).status_code == 404

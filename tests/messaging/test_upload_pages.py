@@ -64,9 +64,9 @@ def test_a_form_without_a_file_is_told_to_choose_one(client, campaign):
     assert "Choose the CSV file to upload." in answer.content.decode()
 
 
-@pytest.mark.parametrize("over_by", [1, 200_000])
-def test_a_file_over_the_limit_is_refused_on_a_page_and_not_stored(
-    client, campaign, settings, tmp_path, over_by
+@pytest.mark.parametrize(("over_by", "reaches_the_disk"), [(1, True), (200_000, False)])
+def test_a_file_over_the_limit_is_refused_on_a_page_and_not_kept(
+    client, campaign, settings, tmp_path, over_by, reaches_the_disk
 ):
     settings.BATCH_BYTES_LIMIT = 200_000
     settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "temporary")
@@ -76,6 +76,7 @@ def test_a_file_over_the_limit_is_refused_on_a_page_and_not_stored(
 
     assert answer.status_code == 422
     assert "is larger than 195.3\u00a0KB" in answer.content.decode()
+    assert bool(answer.wsgi_request.FILES) is reaches_the_disk
     assert not Batch.objects.exists()
     assert list((tmp_path / "temporary").iterdir()) == []
 
