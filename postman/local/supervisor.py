@@ -209,6 +209,9 @@ class Supervisor:
         while not child.output.closed and self._read(child):
             pass
         if not child.output.closed:
+            # A dying grandchild may still hold the pipe, so its end was not seen.
+            if rest := child.rest.decode(errors="replace").strip():
+                self._print(child.process.name, rest)
             self._close(child)
         self._tell_watchdog(self.watchdog.forget, child.popen.pid)
         self._pid_file(child.process.name).unlink(missing_ok=True)

@@ -81,7 +81,7 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             run.process.wait()
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 5) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 20) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -89,13 +89,29 @@ def wait_until(condition: Callable[[], object], timeout: float = 5) -> None:
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+    return not any(map(lives, processes))
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none once it is gone."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def test_each_line_carries_the_name_of_the_process_that_wrote_it(supervise):
     run = supervise([("web", 0, 5, f"echo one; printf two; {FOREVER}"), ("once", 0, 5, "echo hi")])
 
     wait_until(lambda: "web      | one" in run.lines() and "once     | hi" in run.lines())
+    wait_until(lambda: any("sleep" in words_of(p) for p in run.family()))  # so "two" is written
     run.process.terminate()
 
     assert run.process.wait(5) == 0
@@ -126,8 +142,8 @@ def test_a_child_that_keeps_dying_starts_again_later_each_time(supervise):
 def test_what_a_killed_child_leaves_behind_is_gone_before_it_starts_again(supervise):
     run = supervise([("worker", 0, 5, f"sleep 600 & {FOREVER}")])
     leader = run.pid_of("worker")
-    wait_until(lambda: any("600" in p.cmdline() for p in psutil.Process(leader).children()))
-    pool = [p for p in psutil.Process(leader).children() if "600" in p.cmdline()]
+    wait_until(lambda: any("600" in words_of(p) for p in psutil.Process(leader).children()))
+    pool = [p for p in psutil.Process(leader).children() if "600" in words_of(p)]
 
     os.kill(leader, signal.SIGKILL)
 
@@ -180,7 +196,7 @@ def test_a_second_ctrl_c_does_not_wait(supervise):
 
 def test_nothing_outlives_a_supervisor_that_is_killed(supervise):
     run = supervise([("web", 0, 5, FOREVER), ("worker", 1, 5, f"sleep 600 & {FOREVER}")])
-    wait_until(lambda: sum("600" in p.cmdline() for p in run.family()) == 1)
+    wait_until(lambda: sum("600" in words_of(p) for p in run.family()) == 1)
     family = run.family()
 
     run.process.kill()
@@ -192,11 +208,11 @@ def test_nothing_outlives_a_supervisor_that_is_killed(supervise):
 def test_a_killed_watchdog_is_replaced_and_knows_everybody(supervise):
     run = supervise([("web", 0, 5, FOREVER)])
     run.pid_of("web")
-    (watchdog,) = [p for p in run.family() if "watchdog.py" in " ".join(p.cmdline())]
+    (watchdog,) = [p for p in run.family() if "watchdog.py" in " ".join(words_of(p))]
     watchdog.kill()
     wait_until(
         lambda: [
-            p for p in run.family() if p != watchdog and "watchdog.py" in " ".join(p.cmdline())
+            p for p in run.family() if p != watchdog and "watchdog.py" in " ".join(words_of(p))
         ]
     )
     family = run.family()
