@@ -20,9 +20,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns.models import Campaign, TemplateBody
+from campaigns.models import TemplateBody
 from campaigns.phone_numbers import clean_recipient
-from campaigns.templating import variables
 from messaging import recipients
 from messaging.models import Batch, BatchStatus, StagedRow
 from postman.ids import new_id, now_ms
@@ -90,7 +89,7 @@ def _check(batch: Batch) -> None:
         reader = recipients.read(
             cast(BinaryIO, file),
             template={language: body.body for language, body in bodies.items()},
-            variables=campaign_variables(batch.campaign),
+            variables=batch.campaign.variables,
             clean_recipient=partial(
                 clean_recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"
             ),
@@ -119,11 +118,6 @@ def _check(batch: Batch) -> None:
                 total_messages=reader.rows_total,
                 summary=_summary(reader),
             )
-
-
-def campaign_variables(campaign: Campaign) -> list[str]:
-    """The variables of the campaign, in the order of its first body; all bodies have the same."""
-    return variables(next(iter(campaign.bodies.values())).body)
 
 
 @transaction.atomic

@@ -15,7 +15,6 @@ from django.utils import timezone
 from campaigns import sms
 from campaigns.models import Campaign, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient
-from campaigns.templating import variables
 from messaging import delivery, tasks
 from messaging.models import Batch, BatchStatus, Counter, Message, StagedRow
 from messaging.recipients import check_value
@@ -90,8 +89,7 @@ def _check_message(campaign: Campaign, recipient: Any, language: Any, values: An
     body = campaign.bodies.get(language) if isinstance(language, str) else None
     if body is None:
         faults["language"] = f"Choose one of: {', '.join(campaign.bodies)}."
-    any_body = body or next(iter(campaign.bodies.values()))
-    value_faults = _check_values(variables(any_body.body), values, any_body.language)
+    value_faults = _check_values(campaign.variables, values, body.language if body else "")
     faults |= value_faults
     if body and not value_faults and len(body.render(values)) > sms.MAX_BODY:
         faults["values"] = f"With these values the message is over {sms.MAX_BODY:,} characters."
