@@ -27,12 +27,13 @@ def state_of(browser: Browser, product: Product, email: str) -> Any:
 
 def sign_in(page: Page, product: Product, email: str) -> None:
     mark = product.sandbox.mark()
-    ask_for_code(page, email)
+    ask_for_code(page, product, email)
     give_code(page, code_mailed(product, email, after=mark))
     expect(page.get_by_role("heading", name="Campaigns", level=1)).to_be_visible()
 
 
-def ask_for_code(page: Page, email: str) -> None:
+def ask_for_code(page: Page, product: Product, email: str) -> None:
+    product.wait_until_code_may_be_asked(email)
     page.goto("/login")
     page.get_by_label("Your government email address").fill(email)
     page.get_by_role("button", name="Mail me a code").click()
@@ -50,6 +51,19 @@ def code_mailed(product: Product, email: str, *, after: int) -> str:
         lambda: product.sandbox.outbox(to=email, channel="email", after=after),
     )
     return re.findall(r"[A-Z2-7]{6}", mails[-1]["subject"])[0]
+
+
+def add_member(page: Page, campaign: str, email: str, role: str) -> None:
+    page.goto(f"{campaign}settings/members")
+    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Role", exact=True).select_option(role)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text(f"{email} is added as {role}.")).to_be_visible()
+
+
+def fill_values(page: Page, **values: str) -> None:
+    for name, value in values.items():
+        page.get_by_label(f"{{{{{name}}}}}", exact=True).fill(value)
 
 
 def csv_file(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

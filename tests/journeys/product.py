@@ -45,6 +45,7 @@ class Product:
         self.base_url = f"http://localhost:{self.port}"
         self.sandbox = Providers(port=sandbox_port)
         self.output = directory / "output.log"
+        self.asked_at: dict[str, float] = {}
 
     def start(self) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in NOT_INHERITED}
@@ -83,6 +84,12 @@ class Product:
                 return answer.status == 200
         except (OSError, urllib.error.HTTPError):
             return False
+
+    def wait_until_code_may_be_asked(self, email: str) -> None:
+        """Of one address that is each half minute."""
+        free_at = self.asked_at.get(email, 0) + 31
+        until(f"half a minute since {email} asked", lambda: time.monotonic() > free_at)
+        self.asked_at[email] = time.monotonic()
 
     def pid(self, name: str) -> int:
         return int((self.directory / "run" / f"{name}.pid").read_text())

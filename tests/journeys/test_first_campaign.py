@@ -15,7 +15,7 @@ def test_a_newcomer_signs_in_writes_a_campaign_and_sends_it_to_sixty_people(
     newcomer = "wei.ming@health.gov.sg"
     page = open_page()
     mark = sandbox.mark()
-    people.ask_for_code(page, newcomer)
+    people.ask_for_code(page, product, newcomer)
     people.give_code(page, "ZZZZZZ")
     expect(page.get_by_role("alert")).to_contain_text("You have 3 tries left")
     people.give_code(page, people.code_mailed(product, newcomer, after=mark).lower())
