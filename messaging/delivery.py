@@ -11,8 +11,8 @@ import threading
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 from uuid import UUID
 
@@ -37,7 +37,7 @@ from messaging.channels.base import (
     Unavailable,
 )
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
-from messaging.states import RANK, WAITING, Status, advance, release
+from messaging.states import RANK, WAITING, Status
 from postman.ids import new_id, now_ms
 
 logger = logging.getLogger(__name__)
@@ -171,48 +171,47 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
                 WHERE {lane} AND status IN ('created', 'enqueued')
                     AND (due_at IS NULL OR due_at <= %(now)s)
                 ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+            ), claimed AS (
+                UPDATE messaging_message m
+                SET status = 'sending', updated_at = %(now)s, due_at = NULL,
+                    attempts_made = attempts_made + (due.status = 'created')::int
+                FROM due WHERE m.id = due.id
+                RETURNING m.*, due.status AS was
+            ), numbered AS (
+                SELECT id, attempts_made, row_number() OVER () AS position FROM claimed
+            ), attempted AS (
+                INSERT INTO messaging_attempt (
+                    id, message_id, number, status, error_code, provider_code, reference,
+                    lease_until, created_at, updated_at
+                )
+                SELECT new.id, numbered.id, attempts_made, 'sending', '', '', '',
+                    %(lease)s, %(now)s, %(now)s
+                FROM numbered
+                JOIN unnest(%(ids)s::uuid[]) WITH ORDINALITY AS new (id, position) USING (position)
+                ON CONFLICT (message_id, number) DO UPDATE
+                SET status = 'sending', lease_until = excluded.lease_until,
+                    updated_at = excluded.updated_at
+                RETURNING id, message_id
             )
-            UPDATE messaging_message m
-            SET status = 'sending', updated_at = %(now)s, due_at = NULL,
-                attempts_made = attempts_made + (due.status = 'created')::int
-            FROM due WHERE m.id = due.id
-            RETURNING m.id, m.campaign_id, m.attempts_made, m.template_body_id, m.recipient,
-                m.values, due.status
+            SELECT attempted.id, campaign_id, template_body_id, recipient, values, was
+            FROM claimed JOIN attempted ON attempted.message_id = claimed.id
             """,  # noqa: S608
-            {"batch": batch_id, "now": now, "limit": limit},
+            {
+                "batch": batch_id,
+                "now": now,
+                "lease": now + LEASE,
+                "limit": limit,
+                "ids": f"{{{','.join(str(new_id()) for _ in range(limit))}}}",
+            },
         )
         rows = cursor.fetchall()
-        if not rows:
-            return []
-        cursor.execute(
-            """
-            INSERT INTO messaging_attempt (
-                id, message_id, number, status, error_code, provider_code, reference,
-                lease_until, created_at, updated_at
-            )
-            SELECT id, message, number, 'sending', '', '', '', %s, %s, %s
-            FROM unnest(%s::uuid[], %s::uuid[], %s::int[]) AS new (id, message, number)
-            ON CONFLICT (message_id, number) DO UPDATE
-            SET status = 'sending', lease_until = excluded.lease_until,
-                updated_at = excluded.updated_at
-            RETURNING message_id, id
-            """,
-            [
-                now + LEASE,
-                now,
-                now,
-                [new_id() for _ in rows],
-                [row[0] for row in rows],
-                [row[2] for row in rows],
-            ],
-        )
-        attempts = dict(cursor.fetchall())
     for campaign_id in {row[1] for row in rows}:
-        before = Tally(row[6] for row in rows if row[1] == campaign_id)
-        count(campaign_id, batch_id, _moved(before, Tally(sending=before.total())))
+        before = Tally(row[5] for row in rows if row[1] == campaign_id)
+        changes = {status: -n for status, n in before.items()} | {"sending": before.total()}
+        count(campaign_id, batch_id, changes)
     return [
-        Claimed(attempts[message_id], campaign_id, batch_id, recipient, _full_text(body, values))
-        for message_id, campaign_id, _, body, recipient, values, _ in rows
+        Claimed(attempt_id, campaign_id, batch_id, recipient, _full_text(body, values))
+        for attempt_id, campaign_id, body, recipient, values, _ in rows
     ]
 
 
@@ -224,11 +223,6 @@ def _full_text(body_id: UUID, values: str) -> str:
 def _body(body_id: UUID) -> TemplateBody:
     """Bodies never change, so a process may remember them."""
     return TemplateBody.objects.get(id=body_id)
-
-
-def _moved(before: Tally[str], after: Tally[str]) -> dict[str, int]:
-    """What to add to the counters when messages stood there and stand here now."""
-    return {status: after[status] - before[status] for status in before.keys() | after.keys()}
 
 
 # --- Deliver --------------------------------------------------------------------------------------
@@ -319,15 +313,23 @@ def _new_channel(account: str) -> Channel:
 
 def callback_url(account: str, attempt_id: UUID) -> str:
     """Where the provider reports on this attempt. Nobody can make one up: it is signed by us."""
-    token = _callback_token(account, attempt_id)
-    return f"{settings.PUBLIC_URL}{reverse('twilio-callback', args=[account, attempt_id, token])}"
+    path = _callback_path(account).format(attempt=attempt_id, token=_token_of(account, attempt_id))
+    return f"{settings.CALLBACK_URL}{path}"
+
+
+@lru_cache(maxsize=64)
+def _callback_path(account: str) -> str:
+    """The path with gaps for what differs: URL resolving costs as much as half a send."""
+    anybody = UUID(int=0)
+    path = reverse("twilio-callback", args=[account, anybody, "token"])
+    return path.replace(str(anybody), "{attempt}").replace("/token", "/{token}")
 
 
 def is_callback_token(account: str, attempt_id: UUID, token: str) -> bool:
-    return constant_time_compare(token, _callback_token(account, attempt_id))
+    return constant_time_compare(token, _token_of(account, attempt_id))
 
 
-def _callback_token(account: str, attempt_id: UUID) -> str:
+def _token_of(account: str, attempt_id: UUID) -> str:
     value = f"{account}/{attempt_id}"
     return salted_hmac("messaging.callbacks", value, algorithm="sha256").hexdigest()[:32]
 
@@ -381,124 +383,97 @@ def _our_error(provider_code: str) -> str:
     return code
 
 
-_NEEDED_TO_APPLY = (
-    "number",
-    "status",
-    "error_code",
-    "provider_code",
-    "reference",
-    "lease_until",
-    "sent_at",
-    "delivered_at",
-    "message__campaign_id",
-    "message__batch_id",
-)
-
-
-@transaction.atomic
 def apply(changes: Sequence[Change]) -> None:
     """Move attempts on by what was heard of them, their messages and counters with them.
 
-    Forward only (`states.advance`); of several changes to one attempt all count, in order.
+    One statement for the whole chunk, by the rules of `states.advance` and `states.release`.
     Attempts are locked in the order of their ids, so that two of these never wait in a circle.
+    Only the latest attempt speaks for its message; a late report on try 1 stays there.
     """
-    news: dict[UUID, list[Change]] = defaultdict(list)
-    for change in changes:
-        news[change.attempt_id].append(change)
-    attempts = list(
-        Attempt.objects.select_for_update(of=("self",))
-        .select_related("message")
-        .only(*_NEEDED_TO_APPLY)
-        .filter(id__in=list(news))
-        .order_by("id")
-    )
     now = now_ms()
-    moved: list[tuple[Attempt, str]] = []
-    for attempt in attempts:
-        before = attempt.status
-        for change in news[attempt.id]:
-            _take_in(attempt, change, now)
-        moved.append((attempt, before))
-    _save_attempts([attempt for attempt, _ in moved], now)
-    _mirror([(attempt, before) for attempt, before in moved if attempt.status != before], now)
-
-
-def _take_in(attempt: Attempt, change: Change, now: datetime) -> None:
-    before = attempt.status
-    attempt.reference = attempt.reference or change.reference
-    attempt.status = release(before) if change.released else advance(before, change.status)
-    if attempt.status == before:
-        return
-    attempt.lease_until = None
-    if attempt.status == Status.FAILURE:
-        attempt.error_code = change.error_code
-        attempt.provider_code = change.provider_code
-    elif RANK[Status(attempt.status)] >= RANK[Status.SENT]:
-        attempt.sent_at = attempt.sent_at or now
-        if attempt.status == Status.SUCCESS:
-            attempt.delivered_at = now
-
-
-def _save_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE messaging_attempt a
-            SET status = new.status, error_code = new.error_code, reference = new.reference,
-                provider_code = new.provider_code, lease_until = new.lease_until,
-                sent_at = new.sent_at, delivered_at = new.delivered_at, updated_at = %s
-            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
-                AS new (id, status, error_code, provider_code, reference, lease_until, sent_at,
-                    delivered_at)
-            WHERE a.id = new.id
-            """,
-            [
-                now,
-                [a.id for a in attempts],
-                [str(a.status) for a in attempts],
-                [a.error_code for a in attempts],
-                [a.provider_code for a in attempts],
-                [a.reference for a in attempts],
-                [a.lease_until for a in attempts],
-                [a.sent_at for a in attempts],
-                [a.delivered_at for a in attempts],
-            ],
-        )
-
-
-def _mirror(moved: Sequence[tuple[Attempt, str]], now: datetime) -> None:
-    """Only the latest attempt speaks for its message; a late report on try 1 stays there."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE messaging_message m
-            SET status = new.status, updated_at = %(now)s,
-                due_at = CASE WHEN new.status = 'enqueued' THEN %(again)s END
-            FROM unnest(%(messages)s::uuid[], %(numbers)s::int[], %(status)s::text[])
-                AS new (id, number, status)
-            WHERE m.id = new.id AND m.attempts_made = new.number
-            RETURNING m.id
+            WITH news AS (
+                SELECT * FROM jsonb_to_recordset(%(news)s) AS (
+                    attempt_id uuid, status text, error_code text, provider_code text,
+                    reference text, released boolean
+                )
+            ), ranks AS (
+                SELECT key AS status, value::int AS rank FROM jsonb_each_text(%(ranks)s)
+            ), locked AS (
+                SELECT a.id, a.status AS was, news.*
+                FROM messaging_attempt a JOIN news ON news.attempt_id = a.id
+                ORDER BY a.id FOR UPDATE OF a
+            ), decided AS (
+                SELECT locked.*,
+                    CASE
+                        WHEN released AND was = 'sending' THEN 'enqueued'
+                        WHEN NOT released AND reported.rank > stood.rank THEN locked.status
+                        ELSE was
+                    END AS becomes
+                FROM locked
+                JOIN ranks stood ON stood.status = was
+                JOIN ranks reported ON reported.status = locked.status
+            ), changed AS (
+                UPDATE messaging_attempt a
+                SET status = becomes, updated_at = %(now)s,
+                    reference = COALESCE(NULLIF(a.reference, ''), d.reference),
+                    lease_until = CASE WHEN becomes = was THEN a.lease_until END,
+                    error_code = CASE WHEN becomes = was THEN a.error_code ELSE d.error_code END,
+                    provider_code =
+                        CASE WHEN becomes = was THEN a.provider_code ELSE d.provider_code END,
+                    sent_at = CASE
+                        WHEN becomes IN ('sent', 'sent_to_telco', 'success')
+                        THEN COALESCE(a.sent_at, %(now)s) ELSE a.sent_at
+                    END,
+                    delivered_at = CASE
+                        WHEN becomes = 'success' THEN COALESCE(a.delivered_at, %(now)s)
+                    END
+                FROM decided d
+                WHERE a.id = d.id
+                    AND (becomes <> was OR (a.reference = '' AND d.reference <> ''))
+                RETURNING a.message_id, a.number, was, becomes
+            ), mirrored AS (
+                UPDATE messaging_message m
+                SET status = becomes, updated_at = %(now)s,
+                    due_at = CASE WHEN becomes = 'enqueued' THEN %(again)s::timestamptz END
+                FROM changed
+                WHERE m.id = changed.message_id AND m.attempts_made = number AND becomes <> was
+                RETURNING m.campaign_id, m.batch_id, was, becomes
+            ), moved AS (
+                SELECT campaign_id, batch_id, was AS status, -1 AS n FROM mirrored
+                UNION ALL
+                SELECT campaign_id, batch_id, becomes, 1 FROM mirrored
+            )
+            INSERT INTO messaging_counter (campaign_id, batch_id, hour, status, n)
+            SELECT campaign_id, batch_id, date_trunc('hour', %(now)s), status, sum(n)
+            FROM moved GROUP BY campaign_id, batch_id, status HAVING sum(n) <> 0
             """,
             {
+                "news": orjson.dumps(_folded(changes)).decode(),
+                "ranks": _RANKS,
                 "now": now,
                 "again": now + HOLD,
-                "messages": [a.message_id for a, _ in moved],
-                "numbers": [a.number for a, _ in moved],
-                "status": [str(a.status) for a, _ in moved],
             },
         )
-        mirrored = {row[0] for row in cursor.fetchall()}
-    tallies: dict[tuple[UUID, UUID | None], tuple[Tally[str], Tally[str]]] = defaultdict(
-        lambda: (Tally(), Tally())
-    )
-    for attempt, before in moved:
-        if attempt.message_id in mirrored:
-            was, is_now = tallies[attempt.message.campaign_id, attempt.message.batch_id]
-            was[str(before)] += 1
-            is_now[str(attempt.status)] += 1
-    for (campaign_id, batch_id), (was, is_now) in tallies.items():
-        count(campaign_id, batch_id, _moved(was, is_now))
+
+
+_RANKS = orjson.dumps({str(status): rank for status, rank in RANK.items()}).decode()
+
+
+def _folded(changes: Sequence[Change]) -> list[Change]:
+    """One change per attempt: the furthest, the first of those that are as far as each other."""
+    furthest: dict[UUID, Change] = {}
+    for change in changes:
+        known = furthest.get(change.attempt_id)
+        if known is None:
+            furthest[change.attempt_id] = change
+        else:
+            ahead = known if RANK[Status(known.status)] >= RANK[Status(change.status)] else change
+            reference = known.reference or change.reference
+            furthest[change.attempt_id] = replace(ahead, reference=reference)
+    return list(furthest.values())
 
 
 def _mark_dispatched(batch_id: UUID) -> None:

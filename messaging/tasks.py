@@ -67,4 +67,8 @@ def tick() -> None:
     if ProviderEvent.objects.filter(applied_at=None).exists():
         apply_receipts.apply_async(expires=2)
     delivery.sweep_leases()
+
+
+@shared_task(name="messaging.fold_counters")
+def fold_counters() -> None:
     delivery.fold_counters()

@@ -34,7 +34,7 @@ def twilio_callback(
         return _refuse("the address is not ours")
     try:
         events = delivery.channel_of(account).read_events(
-            f"{settings.PUBLIC_URL}{request.get_full_path()}",
+            f"{settings.CALLBACK_URL}{request.get_full_path()}",
             request.POST.dict(),
             request.headers.get("X-Twilio-Signature", ""),
         )

@@ -170,6 +170,7 @@ CELERY_TASK_ROUTES = {
     "messaging.send_batches": {"queue": "batch"},
     "messaging.apply_receipts": {"queue": "receipts"},
     "messaging.tick": {"queue": "sweep"},
+    "messaging.fold_counters": {"queue": "sweep"},
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
@@ -178,6 +179,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.tick",
         "schedule": 1.0,
         "options": {"expires": 5, "queue": "sweep"},
+    },
+    "fold-counters": {
+        "task": "messaging.fold_counters",
+        "schedule": 15.0,
+        "options": {"expires": 15},
     },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",

@@ -17,6 +17,7 @@ SECRET_KEY = "local-only-not-a-secret"
 ENCRYPTION_KEYS = [hashlib.sha256(b"local-only-not-a-secret").hexdigest()]
 
 PUBLIC_URL = env.str("PUBLIC_URL", _running.get("PUBLIC_URL", "http://localhost:8000"))
+CALLBACK_URL = env.str("CALLBACK_URL", _running.get("CALLBACK_URL", PUBLIC_URL))
 SANDBOX_URL = env.str("SANDBOX_URL", _running.get("SANDBOX_URL", "http://localhost:8001"))
 LOCAL_DIR = local.directory()
 

@@ -1,0 +1,87 @@
+import itertools
+
+import pytest
+
+from messaging import delivery
+from messaging.models import Attempt, Message
+from messaging.states import Status, advance, release
+from tests.messaging.builders import single
+
+pytestmark = pytest.mark.django_db
+
+
+def set_status(message, status):
+    error = "recipient_invalid" if status == "failure" else ""
+    message.attempts.update(status=status, error_code=error)
+    Message.objects.filter(id=message.id).update(status=status)
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_the_database_advances_as_the_state_machine_does(campaign, status):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+
+    for reported in Status.values:
+        set_status(message, status)
+        delivery.apply(
+            [
+                delivery.Change(
+                    claimed.attempt_id,
+                    reported,
+                    error_code="recipient_invalid" if reported == "failure" else "",
+                )
+            ]
+        )
+
+        message.refresh_from_db()
+        assert message.status == message.attempts.get().status == advance(status, reported)
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_the_database_releases_as_the_state_machine_does(campaign, status):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+    set_status(message, status)
+
+    delivery.apply([delivery.Change(claimed.attempt_id, Status.ENQUEUED, released=True)])
+
+    assert message.attempts.get().status == release(status)
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_nothing_moves_an_attempt_that_has_ended(status):
+    assert advance("success", status) == "success"
+    assert advance("failure", status) == "failure"
+
+
+def test_of_many_reports_on_one_attempt_the_furthest_counts_whatever_their_order(campaign):
+    message = single(campaign)
+    [claimed] = delivery.claim(None)
+    reports = [
+        delivery.Change(claimed.attempt_id, Status.SENT, reference="SM1"),
+        delivery.Change(claimed.attempt_id, Status.SENT_TO_TELCO),
+        delivery.Change(claimed.attempt_id, Status.SUCCESS),
+    ]
+
+    for order in itertools.permutations(reports):
+        set_status(message, "sending")
+        Attempt.objects.update(reference="", delivered_at=None)
+        delivery.apply(order)
+
+        attempt = message.attempts.get()
+        assert (attempt.status, attempt.reference) == ("success", "SM1")
+        assert attempt.delivered_at is not None
+
+
+def test_a_late_report_on_the_first_try_does_not_speak_for_the_second(campaign):
+    message = single(campaign)
+    [first] = delivery.claim(None)
+    delivery.apply([delivery.Change(first.attempt_id, Status.FAILURE, "recipient_unavailable")])
+    Message.objects.update(status="created")
+    delivery.claim(None)
+
+    delivery.apply([delivery.Change(first.attempt_id, Status.SUCCESS)])
+
+    message.refresh_from_db()
+    assert message.status == "sending"
+    assert [a.status for a in message.attempts.order_by("number")] == ["failure", "sending"]
