@@ -4,6 +4,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import HttpRequest, JsonResponse
+from kombu.exceptions import OperationalError
 
 from postman.celery import app
 
@@ -46,5 +47,5 @@ def _broker_answers() -> bool:
 def _worker_answers() -> bool:
     try:
         return bool(app.control.ping(timeout=1.0, limit=1))
-    except OSError:
+    except (OSError, redis.RedisError, OperationalError):
         return False

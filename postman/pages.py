@@ -1,9 +1,19 @@
 """Error pages, and the same facts in the API's envelope for whoever asked the API."""
 
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from postman.api.errors import envelope
+
+logger = logging.getLogger(__name__)
+
+OUTAGE = (OperationalError, InterfaceError, RedisConnectionError, RedisTimeoutError)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -16,7 +26,24 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return render(request, "403.html", status=403)
 
 
+def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The database or the broker is away: nothing was stored, and when to come back."""
+    logger.error("a store is away: %s", type(error).__name__)
+    if request.path.startswith("/api/"):
+        response: HttpResponse = envelope(
+            request, 503, "service_unavailable", "Nothing was accepted. Send it again shortly."
+        )
+    else:
+        response = render(request, "503.html", status=503)
+    response["Retry-After"] = "10"
+    return response
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exception()
+    # What a middleware raises comes here before any other middleware sees it.
+    if isinstance(error, OUTAGE):
+        return unavailable(request, error)
     if request.path.startswith("/api/"):
         return envelope(request, 500, "internal_error", "The fault is ours. Nothing was accepted.")
     return render(request, "500.html", status=500)
