@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,7 +63,8 @@ class Product:
                 stderr=subprocess.STDOUT,
             )
         # Not earlier: the banner says that what the demo checks of itself is done as well.
-        until("the product to be ready", lambda: self._is_announced() and self.is_ready(), 180)
+        until("the product to be announced", self._is_announced, 180)
+        self.wait_until_ready()
         facts = json.loads((self.directory / "demo.json").read_text())
         self.officer, self.facts = facts["officer"], facts
         self.campaign = f"/campaigns/{facts['campaign_id']}/"
@@ -78,11 +78,14 @@ class Product:
             self.process.kill()
         return self._processes()
 
-    def is_ready(self) -> bool:
+    def wait_until_ready(self) -> None:
+        until("the product to be ready", self._is_ready)
+
+    def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.base_url}/readyz", timeout=10) as answer:
-                return answer.status == 200
-        except (OSError, urllib.error.HTTPError):
+            with urllib.request.urlopen(f"{self.base_url}/readyz", timeout=10):
+                return True
+        except OSError:
             return False
 
     def wait_until_code_may_be_asked(self, email: str) -> None:

@@ -27,7 +27,7 @@ def test_while_the_database_is_away_pages_say_so_and_then_the_session_goes_on(pr
         assert "Nothing that was accepted is lost" in answer.text()
     officer.reload()
     expect(officer.get_by_role("heading", level=1)).to_have_text("Appointment reminders")
-    until("the product to be ready again", product.is_ready)
+    product.wait_until_ready()
 
 
 def test_a_batch_survives_the_death_of_its_broker(product, sandbox, officer):
@@ -44,7 +44,7 @@ def test_a_batch_survives_the_death_of_its_broker(product, sandbox, officer):
     taken = sandbox.accepted(after=mark)
     assert sorted(entry["to"] for entry in taken) == [f"+{row[0]}" for row in rows]
     assert len({entry["status_callback"] for entry in taken}) == 300
-    until("the product to be ready again", product.is_ready)
+    product.wait_until_ready()
 
 
 def test_what_a_dead_worker_had_in_hand_is_never_sent_twice(product, sandbox, officer):

@@ -21,9 +21,7 @@ def test_an_agencys_own_twilio_account_is_checked_kept_secret_and_sends(product,
 
     page.get_by_label("API Secret").fill("not-the-secret")
     page.get_by_role("button", name="Next").click()
-    expect(page.get_by_role("alert")).to_contain_text(
-        "Twilio does not accept this API key and secret."
-    )
+    expect(page.get_by_role("alert")).to_contain_text("Twilio does not accept this API Secret")
     expect(page.get_by_label("API Secret")).to_have_value("")
     assert "not-the-secret" not in page.content()
 

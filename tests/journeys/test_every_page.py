@@ -1,0 +1,160 @@
+"""Every page can be used by everybody: axe finds nothing, and nothing scrolls sideways."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.journeys import people
+
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+
+WIDTHS = (1280, 360, 320)
+NOWHERE = "/campaigns/campaign_00000000-0000-0000-0000-000000000000/"
+
+
+class Looks:
+    """What is wrong with the pages looked at, so that one run names all of it."""
+
+    def __init__(self) -> None:
+        self.axe = Axe()
+        self.faults: list[str] = []
+
+    def at(self, page: Page, address: str = "") -> None:
+        if address:
+            page.goto(address)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            across = page.evaluate("document.documentElement.scrollWidth")
+            if across > width:
+                self._note(page, width, f"scrolls sideways to {across}")
+        for width in (320, 1280):  # not 360 as well: axe takes a second for each
+            page.set_viewport_size({"width": width, "height": 900})
+            for violation in self.axe.run(page).response["violations"]:
+                places = [node["target"] for node in violation["nodes"][:3]]
+                self._note(page, width, f"{violation['id']} at {places}")
+
+    def _note(self, page: Page, width: int, what: str) -> None:
+        self.faults.append(f"{page.title()} ({page.url}), {width} px: {what}")
+
+
+@pytest.fixture
+def looks():
+    looks = Looks()
+    yield looks
+    assert looks.faults == []
+
+
+def test_the_pages_of_signing_in(product, looks, open_page):
+    page = open_page()
+    looks.at(page, "/login")
+    page.get_by_role("button", name="Mail me a code").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    looks.at(page)
+    people.ask_for_code(page, product, "lee@health.gov.sg")
+    looks.at(page)
+    people.give_code(page, "ZZZZZZ")
+    expect(page.get_by_role("alert")).to_be_visible()
+    looks.at(page)
+
+
+def test_the_pages_of_a_person_without_rights(product, looks, open_page):
+    page = open_page()
+    people.sign_in(page, product, "may@edu.sg")
+    looks.at(page)
+    looks.at(page, "/campaigns/new")
+    looks.at(page, NOWHERE)
+
+
+def test_the_pages_of_creating_a_campaign(product, looks, officer):
+    looks.at(officer, "/campaigns/new")
+    officer.get_by_role("button", name="Next").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_label("Campaign name").fill("Dengue")
+    officer.get_by_role("button", name="Next").click()
+    officer.get_by_label("Internal Staff").check()
+    looks.at(officer)
+    officer.get_by_label("Member of Public").check()
+    officer.get_by_role("button", name="Next").click()
+    officer.get_by_label("Message in English").fill("{{Name}}, it’s €5 – see 😀 and {{date}}")
+    officer.get_by_role("button", name="Create campaign").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_label("Message in English").fill("{{name}}, empty your vases.")
+    officer.get_by_role("button", name="+ Tamil").click()
+    expect(officer.get_by_role("tab", name="Tamil")).to_be_visible()
+    looks.at(officer)
+    looks.at(officer, "/campaigns/")
+
+
+def test_the_pages_of_a_campaign(product, looks, officer):
+    for part in ("", "batches", "stats", "stats?by=day", "upload", "?search=00000000"):
+        looks.at(officer, f"{product.campaign}{part}")
+    looks.at(officer, f"{product.campaign}compose")
+    officer.get_by_role("button", name="Send").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    for part in ("", "/members", "/delete"):
+        looks.at(officer, f"{product.campaign}settings{part}")
+    officer.goto(f"{product.campaign}settings/integrations")
+    officer.get_by_role("button", name="+ Create API key").click()
+    expect(officer.get_by_text("Copy it now")).to_be_visible()
+    looks.at(officer)
+    looks.at(officer, "/account/sessions")
+
+
+def test_the_page_of_a_batch_in_each_of_its_states(product, sandbox, looks, officer):
+    campaign = product.campaign
+    people.upload(officer, campaign, people.csv_file(("recipient", "language"), [["1", "x"]]))
+    expect(officer.get_by_text("This file cannot be used.")).to_be_visible()
+    looks.at(officer)
+    bad = people.csv_file(people.APPOINTMENTS, [["12345", "french", "", "A “clinic”", "3 Dec"]])
+    people.upload(officer, campaign, bad)
+    expect(officer.get_by_text("1 of 1 row has errors")).to_be_visible()
+    looks.at(officer)
+
+    rows = people.people_rows(5, 6591400000)
+    for number in ("60123456789", rows[0][0], "6581110013", "6581110033"):
+        rows.append([number, "malay", "Aisyah", "Clementi — Clinic", "3 Dec"])
+    with product.paused("bulk"):
+        people.upload(officer, campaign, people.csv_file(people.APPOINTMENTS, rows))
+        expect(officer.get_by_role("heading", name="Checking every row")).to_be_visible()
+        looks.at(officer)
+    expect(officer.get_by_text("Every row is right.")).to_be_visible()
+    looks.at(officer)
+
+    tomorrow = datetime.now() + timedelta(days=2)
+    officer.get_by_label("At another date and time").check()
+    officer.get_by_label("Date", exact=True).fill(f"{tomorrow:%Y-%m-%d}")
+    officer.get_by_label("Time (SGT)").fill("23:30")
+    officer.get_by_role("button", name="Schedule", exact=True).click()
+    expect(officer.get_by_role("button", name="Cancel the schedule")).to_be_visible()
+    looks.at(officer)
+
+    with product.paused("bulk"):
+        people.send_now(officer)
+        expect(officer.get_by_role("heading", name="Sending")).to_be_visible()
+        looks.at(officer)
+    expect(officer.get_by_role("heading", name="Sending")).to_be_hidden()
+    expect(officer.get_by_role("link", name=re.compile("^1 Failed"))).to_be_visible()
+    looks.at(officer)
+    done = officer.url
+
+    officer.get_by_role("link", name="See every message").click()
+    expect(officer.locator("main tbody tr")).to_have_count(9)
+    looks.at(officer)
+    for row in ("8111 0013", "8111 0033"):
+        officer.get_by_role("row", name=row).get_by_role("link").first.click()
+        expect(officer.get_by_role("region", name="Attempts")).to_be_visible()
+        looks.at(officer)
+        officer.go_back()
+    looks.at(officer, done)
+    looks.at(officer, f"{campaign}batches")
+
+
+def test_the_back_office_and_the_outbox(product, sandbox, looks, officer):
+    looks.at(officer, "/admin/")
+    looks.at(officer, f"{sandbox.url}/")
