@@ -492,29 +492,36 @@ def _mark_dispatched(batch_id: UUID) -> None:
 # --- Receipts -------------------------------------------------------------------------------------
 
 
-def keep_event(provider: str, attempt_id: UUID, event: Event) -> None:
-    """Store a provider's report for `apply_events`; one that came before changes nothing.
+def keep_events(events: Sequence[tuple[str, UUID, Event]]) -> None:
+    """Store providers' reports (provider, attempt, event) for `apply_events`.
 
-    Straight to SQL: two of these come for every message sent.
+    One that came before changes nothing.
     """
+    rows = [
+        {
+            "provider": provider,
+            "event_id": event.provider_event_id,
+            "attempt_id": attempt_id,
+            "kind": event.kind,
+            "code": event.code,
+            "reference": event.reference,
+            "raw": dict(event.raw),
+            "received_at": event.at,
+        }
+        for provider, attempt_id, event in events
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO messaging_providerevent
                 (provider, event_id, attempt_id, kind, code, reference, raw, received_at)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+            SELECT * FROM jsonb_to_recordset(%s) AS (
+                provider text, event_id text, attempt_id uuid, kind text, code text,
+                reference text, raw jsonb, received_at timestamptz
+            )
             ON CONFLICT DO NOTHING
             """,
-            [
-                provider,
-                event.provider_event_id,
-                attempt_id,
-                event.kind,
-                event.code,
-                event.reference,
-                orjson.dumps(dict(event.raw)).decode(),
-                event.at,
-            ],
+            [orjson.dumps(rows).decode()],
         )
 
 

@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 from celery import Celery, Task
-from django.db import transaction
+from celery.signals import task_prerun
+from django.db import close_old_connections, transaction
 from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postman.settings.production")
@@ -15,6 +16,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 logger = logging.getLogger(__name__)
+
+
+@task_prerun.connect
+def _drop_a_dead_connection(**_: Any) -> None:
+    """As Django does before each request: PostgreSQL may have been restarted since."""
+    close_old_connections()
 
 
 def ring(task: Task, *args: Any) -> None:

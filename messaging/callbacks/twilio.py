@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from messaging import delivery, tasks
+from messaging.callbacks import inbox
 from messaging.channels.base import InvalidSignature
 from postman.celery import ring
 
@@ -41,7 +42,7 @@ def twilio_callback(
     except InvalidSignature:
         return _refuse("the signature is not Twilio's")
     for event in events:
-        delivery.keep_event("twilio", attempt_id, event)
+        inbox.keep("twilio", attempt_id, event)
     _ring()
     return HttpResponse(status=204)
 

@@ -265,6 +265,13 @@ def _password(directory: Path) -> str:
     return path.read_text()
 
 
+def settled_port(directory: Path) -> int:
+    """A port for something that others remember: that of the last run, if it is still free."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _claim_port(directory)
+    return _port(directory)
+
+
 def _port(directory: Path) -> int:
     path = directory / "port"
     if not path.exists():

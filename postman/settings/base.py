@@ -172,6 +172,8 @@ CELERY_TASK_ROUTES = {
     "messaging.tick": {"queue": "sweep"},
     "messaging.fold_counters": {"queue": "sweep"},
 }
+# A process keeps its connection from task to task; `postman.celery` has it looked at before each.
+CELERY_DB_REUSE_MAX = 10_000
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # An outage leaves no heap of ticks behind: one that is late is worthless.
@@ -266,6 +268,8 @@ LOGGING = {
         "twilio": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        # It says of every bell that came too late to matter that it was thrown away.
+        "celery.worker.request": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
     },
 }
