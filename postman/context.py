@@ -9,5 +9,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "environment": settings.POSTMAN_ENVIRONMENT,
         "sandbox_url": settings.SANDBOX_URL,
+        "demo_officer": settings.DEMO_OFFICER,
         "batch_row_limit": settings.BATCH_ROW_LIMIT,
     }

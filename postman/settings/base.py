@@ -205,6 +205,7 @@ EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
 ANYMAIL: dict = {}
 AWS_REGION = env.str("AWS_REGION", "ap-southeast-1")
+DEMO_OFFICER = ""  # whom the sign-in page of the demo names
 SANDBOX_URL = ""  # set only where the providers are the sandbox's
 TWILIO_BASE_URL = ""  # Twilio itself
 

@@ -36,6 +36,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
 TWILIO_BASE_URL = SANDBOX_URL
+DEMO_OFFICER = "officer@health.gov.sg"
 MEDIA_ROOT = LOCAL_DIR / "files"
 STATIC_ROOT = None  # files are found where they lie
 WHITENOISE_USE_FINDERS = True

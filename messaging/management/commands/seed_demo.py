@@ -21,7 +21,6 @@ from campaigns.sms import FOOTERS
 from postman import local
 from postman.accounts.models import Agency, EmailDomain, User
 
-OFFICER = "officer@health.gov.sg"
 BODIES = {
     "english": "Dear {{name}}, your appointment at {{clinic}} is on {{date}}. "
     "Please arrive 10 minutes early.",
@@ -50,7 +49,7 @@ class Command(BaseCommand):
         agency, _ = Agency.objects.get_or_create(name="Ministry of Health")
         EmailDomain.objects.get_or_create(domain="health.gov.sg", defaults={"agency": agency})
         officer, _ = User.objects.get_or_create(
-            email=OFFICER,
+            email=settings.DEMO_OFFICER,
             defaults={
                 "agency": agency,
                 "can_create_campaigns": True,
