@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import logging
 import threading
+import time
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -232,7 +233,7 @@ def send_chunk(batch_id: UUID | None) -> int:
     """Claim a chunk of one lane, hand it over, write down what came of it; returns its size."""
     claimed = claim(batch_id)
     if claimed:
-        record(deliver(claimed))
+        _record_whatever_happens(deliver(claimed))
     elif batch_id:
         _mark_dispatched(batch_id)
     return len(claimed)
@@ -347,6 +348,20 @@ class Change:
     provider_code: str = ""
     reference: str = ""
     released: bool = False
+
+
+def _record_whatever_happens(results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    """The provider has them: a database that is away for a moment must not make them unknown."""
+    until = time.monotonic() + LEASE.total_seconds() / 2
+    while True:
+        try:
+            return record(results)
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until or connection.in_atomic_block:
+                raise
+            logger.warning("the database is away: %d outcomes wait to be recorded", len(results))
+            connection.close()
+            time.sleep(1)
 
 
 def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:

@@ -2,6 +2,7 @@ import itertools
 import threading
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -190,6 +191,31 @@ def test_a_batch_that_gets_messages_back_is_sent_on(campaign):
     delivery.record([(c, Unavailable()) for c in claimed])
 
     assert Batch.objects.being_sent(timezone.now() + delivery.HOLD).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outcomes_are_not_lost_when_the_database_is_away_for_a_moment(campaign, sandbox, settings):
+    """The connection is cut after the provider has taken the messages and before they are noted."""
+    batch = accepted_batch(campaign, 3)
+    claimed = delivery.claim(batch.id)
+    results = delivery.deliver(claimed)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    with psycopg.connect(**_as_administrator()) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    delivery._record_whatever_happens(results)
+
+    assert counted(batch) == {"total": 3, "sent": 3}
+
+
+def _as_administrator():
+    return {
+        name: value
+        for name, value in connection.get_connection_params().items()
+        if name in ("host", "port", "user", "password", "dbname")
+    }
 
 
 # --- Receipts ---
