@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.product import until
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_the_line_that_the_demo_prints_sends_a_message_which_is_then_read_until_delivered(

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 WIDTHS = (1280, 360, 320)
 RUN_AXE = """async () => {

@@ -3,7 +3,7 @@ from playwright.sync_api import expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 ABROAD = "60123456789"
 UNKNOWN = "6581110013"

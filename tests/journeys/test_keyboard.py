@@ -3,7 +3,7 @@ from playwright.sync_api import Page, expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_with_the_keyboard_alone_one_signs_in_and_sends_a_message(

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.journeys import people
 from tests.journeys.product import until
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_while_the_database_is_away_pages_say_so_and_then_the_session_goes_on(product, officer):

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 SINGAPORE = ZoneInfo("Asia/Singapore")
 

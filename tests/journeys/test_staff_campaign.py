@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 from messaging.sandbox import constants
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_an_agencys_own_twilio_account_is_checked_kept_secret_and_sends(product, sandbox, officer):

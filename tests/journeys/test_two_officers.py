@@ -3,7 +3,7 @@ from playwright.sync_api import expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_another_officer_sees_nothing_then_as_restricted_member_what_they_sent(

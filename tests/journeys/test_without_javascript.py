@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.journeys import people
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 
 def test_without_javascript_one_signs_in_sends_one_message_and_a_file_and_sees_the_end(
