@@ -7,17 +7,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from campaigns.models import (
-    AllowedAddress,
-    ApiKey,
-    Campaign,
-    Membership,
-    RecipientType,
-    Role,
-    Template,
-    TemplateBody,
-)
-from campaigns.sms import FOOTERS
+from campaigns.creation import create_campaign
+from campaigns.integrations import allow_address, create_key
+from campaigns.models import Campaign, CampaignDraft, RecipientType
 from postman import local
 from postman.accounts.models import Agency, EmailDomain, User
 
@@ -58,27 +50,16 @@ class Command(BaseCommand):
                 "is_superuser": True,
             },
         )
-        campaign = Campaign.objects.create(
-            agency=agency,
+        draft = CampaignDraft.objects.create(
             creator=officer,
             name="Appointment reminders",
             recipient_type=RecipientType.PUBLIC,
-            sender_id=settings.DEFAULT_SENDER_ID,
+            bodies=BODIES,
         )
-        Membership.objects.create(campaign=campaign, user=officer, role=Role.OWNER)
-        template = Template.objects.create(campaign=campaign)
-        for language, body in BODIES.items():
-            TemplateBody.objects.create(
-                template=template,
-                language=language,
-                body=body,
-                header=agency.name,
-                footer=FOOTERS[language],
-                creator=officer,
-            )
+        campaign = create_campaign(draft.id, by=officer)
         for address in ("127.0.0.1", "::1"):
-            AllowedAddress.objects.create(campaign=campaign, address=address)
-        _, secret = ApiKey.issue(campaign=campaign, creator=officer, label="demo")
+            allow_address(campaign=campaign, text=address, by=officer, seen_from=address)
+        _, secret = create_key(campaign=campaign, label="demo", by=officer)
         return {
             "officer": officer.email,
             "campaign_id": campaign.public_id,
