@@ -130,9 +130,9 @@ def test_the_page_of_a_batch_in_each_of_its_states(product, sandbox, looks, offi
     expect(officer.get_by_text("Every row is right.")).to_be_visible()
     looks.at(officer)
 
-    tomorrow = datetime.now() + timedelta(days=2)
+    later = datetime.now() + timedelta(days=2)
     officer.get_by_label("At another date and time").check()
-    officer.get_by_label("Date", exact=True).fill(f"{tomorrow:%Y-%m-%d}")
+    officer.get_by_label("Date", exact=True).fill(f"{later:%Y-%m-%d}")
     officer.get_by_label("Time (SGT)").fill("23:30")
     officer.get_by_role("button", name="Schedule", exact=True).click()
     expect(officer.get_by_role("button", name="Cancel the schedule")).to_be_visible()
