@@ -60,12 +60,12 @@ def processes(
             [*granian, "--port", str(port), "--workers", "2", "--blocking-threads", "4"],
             stage=DOORS,
         ),
-        # Providers report twice on every message: the same application behind a door of its own,
-        # so that nobody's page waits in that queue.
+        # Providers report twice on every message: a door of its own, so that nobody's page waits
+        # in that queue.
         Process(
             "receipts",
             [
-                *(*modest, *granian, "--port", str(receipts_port)),
+                *("env", "ONLY_CALLBACKS=1", *modest, *granian, "--port", str(receipts_port)),
                 *("--workers", "1", "--blocking-threads", "16", "--backlog", "1024"),
             ],
             stage=DOORS,

@@ -58,6 +58,10 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "postman.urls"
+# The process behind CALLBACK_URL: nothing of a page's is there, and nothing of it costs time.
+if env.bool("ONLY_CALLBACKS", False):
+    MIDDLEWARE = ["postman.middleware.RequestId", "postman.middleware.Unavailable"]
+    ROOT_URLCONF = "postman.callback_urls"
 WSGI_APPLICATION = "postman.wsgi.application"
 TEMPLATES = [
     {
