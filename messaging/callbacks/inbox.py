@@ -6,7 +6,7 @@ once its own report is committed.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import DataError
@@ -20,47 +20,60 @@ class _Ticket:
     provider: str
     attempt_id: UUID
     event: Event
-    is_done: bool = False
+    called: threading.Event = field(default_factory=threading.Event)
+    is_stored: bool = False
     error: Exception | None = None
 
 
+_mutex = threading.Lock()
 _waiting: list[_Ticket] = []
-_turn = threading.Lock()
+_somebody_stores = False
 
 
 def keep(provider: str, attempt_id: UUID, event: Event) -> None:
-    """Store one report. Whoever gets the turn stores those of all who wait for it meanwhile."""
+    """Store one report. One caller at a time stores those of all who wait meanwhile, its own
+    among them, and then calls the next."""
+    global _somebody_stores
     ticket = _Ticket(provider, attempt_id, event)
-    _waiting.append(ticket)
-    with _turn:
-        if not ticket.is_done:
-            _store_all()
+    with _mutex:
+        _waiting.append(ticket)
+        must_wait, _somebody_stores = _somebody_stores, True
+    if must_wait:
+        ticket.called.wait()
+    if not ticket.is_stored:
+        _store_all_and_call_the_next()
     if ticket.error:
         raise ticket.error
 
 
-def _store_all() -> None:
-    tickets = _waiting[:]
-    del _waiting[: len(tickets)]
+def _store_all_and_call_the_next() -> None:
+    global _somebody_stores
+    with _mutex:
+        tickets = _waiting[:]
+        _waiting.clear()
     try:
-        _store(tickets)
-    except DataError:
-        # One of them is not fit to be stored, and only that one may suffer for it.
+        _store_each_as_it_can(tickets)
+    finally:
+        with _mutex:
+            following = _waiting[0] if _waiting else None
+            _somebody_stores = following is not None
         for ticket in tickets:
-            _store_alone(ticket)
+            ticket.is_stored = True
+            ticket.called.set()
+        if following:
+            following.called.set()
+
+
+def _store_each_as_it_can(tickets: Sequence[_Ticket]) -> None:
+    try:
+        delivery.keep_events([(t.provider, t.attempt_id, t.event) for t in tickets])
+    except DataError as error:
+        # One of them is not fit to be stored, and only that one may suffer for it.
+        if len(tickets) == 1:
+            tickets[0].error = error
+            return
+        for ticket in tickets:
+            _store_each_as_it_can([ticket])
     except Exception as error:
         for ticket in tickets:
             ticket.error = error
-    for ticket in tickets:
-        ticket.is_done = True
-
-
-def _store(tickets: Sequence[_Ticket]) -> None:
-    delivery.keep_events([(t.provider, t.attempt_id, t.event) for t in tickets])
-
-
-def _store_alone(ticket: _Ticket) -> None:
-    try:
-        _store([ticket])
-    except Exception as error:
-        ticket.error = error

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 
 from messaging.callbacks import inbox
 from messaging.channels.base import Event
@@ -40,3 +40,28 @@ def test_reports_that_come_at_once_are_all_kept_and_each_once():
 def test_a_report_that_cannot_be_stored_is_not_said_to_be():
     with pytest.raises(Exception, match="value too long"):
         inbox.keep("twilio", uuid4(), event("x" * 200))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_the_one_that_cannot_be_stored_suffers_for_it():
+    """All of them are stored together, the bad one among them."""
+    outcomes, barrier = {}, threading.Barrier(8)
+
+    def come(number):
+        barrier.wait()
+        try:
+            inbox.keep("twilio", uuid4(), event("x" * 200 if number == 3 else str(number)))
+            outcomes[number] = "stored"
+        except DataError:
+            outcomes[number] = "refused"
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=come, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes == {number: "refused" if number == 3 else "stored" for number in range(8)}
+    assert ProviderEvent.objects.count() == 7
