@@ -152,9 +152,7 @@ def test_an_address_that_is_not_allowed_is_a_400(call):
 
 
 def test_a_caller_cannot_choose_its_own_address(call):
-    answer = call(
-        "post", body=GOOD, REMOTE_ADDR="203.0.113.9", HTTP_X_FORWARDED_FOR="127.0.0.1"
-    )
+    answer = call("post", body=GOOD, REMOTE_ADDR="203.0.113.9", HTTP_X_FORWARDED_FOR="127.0.0.1")
 
     assert error_of(answer) == (400, "invalid_ip_address_used")
 
