@@ -121,15 +121,6 @@ class InvalidSignature(Exception):
     """A report that the provider did not sign: nothing in it may be believed."""
 
 
-class InvalidCredentials(Exception):
-    """The provider does not accept these credentials; `field` is the one to correct."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.field = field
-
-
 class Channel(Protocol):
     def clean_recipient(self, value: str) -> str:
         """The address in the one form we store, or ValueError with a sentence."""

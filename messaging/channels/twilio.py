@@ -30,7 +30,6 @@ from messaging.channels.base import (
     DeliveryError,
     Event,
     Found,
-    InvalidCredentials,
     InvalidSignature,
     Match,
     Outcome,
@@ -84,7 +83,6 @@ class Twilio:
         token). `auth_token` is what Twilio signs its callbacks with, whoever sent the message.
         """
         self._account_sid = account_sid
-        self._messaging_service_sid = messaging_service_sid
         self._from = (
             {"MessagingServiceSid": messaging_service_sid}
             if messaging_service_sid
@@ -163,22 +161,6 @@ class Twilio:
             if _fingerprint(message.body) == text:
                 matches.append(_match(message))
         return matches
-
-    async def verify(self) -> None:
-        """InvalidCredentials unless these credentials open this account's Messaging Service."""
-        try:
-            service = await self._client.messaging.v1.services(
-                self._messaging_service_sid
-            ).fetch_async()
-        except (TwilioRestException, TwilioServiceException) as error:
-            raise _invalid_credentials(error.status) from None
-        except (aiohttp.ClientError, TimeoutError):
-            raise _invalid_credentials(503) from None
-        if service.account_sid != self._account_sid:
-            raise InvalidCredentials(
-                "The API key belongs to another Twilio account than this Account SID.",
-                "account_sid",
-            )
 
     # Hearing -------------------------------------------------------------------------------
 
@@ -363,20 +345,6 @@ def _fingerprint(text: str) -> str:
 def _attempt_in(url: str) -> UUID | None:
     found = re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", url)
     return UUID(found[-1]) if found else None
-
-
-def _invalid_credentials(status: int) -> InvalidCredentials:
-    if status in (401, 403):
-        return InvalidCredentials(
-            "Twilio does not accept this API key and secret. Copy both again.", "password"
-        )
-    if status == 404:
-        return InvalidCredentials(
-            "This Twilio account has no Messaging Service with this ID.", "messaging_service_sid"
-        )
-    return InvalidCredentials(
-        "Twilio could not be asked, so nothing has been checked. Try again in a few minutes."
-    )
 
 
 # Twilio's codes ----------------------------------------------------------------------------

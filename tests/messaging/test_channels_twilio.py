@@ -19,7 +19,6 @@ from messaging.channels.base import (
     DELIVERY_ERRORS,
     Accepted,
     Attempted,
-    InvalidCredentials,
     InvalidSignature,
     Outgoing,
     Rejected,
@@ -382,33 +381,6 @@ def test_when_twilio_cannot_be_asked_nothing_is_said(runner):
     runner.run(channel.close())
 
     assert answers == []
-
-
-# Credentials ---------------------------------------------------------------------------------
-
-
-def test_good_credentials_pass(runner, channel):
-    runner.run(channel.verify())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "field"),
-    [
-        ({"password": "wrong"}, "password"),
-        ({"messaging_service_sid": "MG" + "9" * 32}, "messaging_service_sid"),
-        ({"account_sid": "AC" + "9" * 32}, "account_sid"),
-        ({"base_url": "http://nowhere.invalid"}, ""),
-    ],
-)
-def test_wrong_credentials_name_the_field_to_correct(runner, base_url, wrong, field):
-    channel = make_channel(**{"base_url": base_url, **wrong})
-
-    with pytest.raises(InvalidCredentials) as caught:
-        runner.run(channel.verify())
-    runner.run(channel.close())
-
-    assert caught.value.field == field
-    assert caught.value.message.endswith(".")
 
 
 # Hearing -------------------------------------------------------------------------------------
