@@ -52,7 +52,6 @@ class FakeTwilio:
         app.router.add_post(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json", self.create)
         app.router.add_get(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json", self.list)
         app.router.add_get(f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{{sid}}.json", self.fetch)
-        app.router.add_get("/v1/Services/{sid}", self.service)
         return app
 
     async def create(self, request):
@@ -80,13 +79,6 @@ class FakeTwilio:
         return web.json_response(
             next(m for m in self.messages if m["sid"] == request.match_info["sid"])
         )
-
-    async def service(self, request):
-        if request.headers["Authorization"] != basic(KEY, SECRET):
-            return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
-        if request.match_info["sid"] != SERVICE:
-            return web.json_response({"code": 20404, "message": "Not found"}, status=404)
-        return web.json_response({"sid": SERVICE, "account_sid": ACCOUNT})
 
 
 @pytest.fixture

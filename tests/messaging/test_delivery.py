@@ -8,8 +8,10 @@ from django.db import connection
 from django.utils import timezone
 
 from messaging import delivery, sending
-from messaging.channels.base import Accepted, Unavailable
+from messaging.channels import twilio
+from messaging.channels.base import DELIVERY_ERRORS, Accepted, Unavailable
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
+from messaging.sandbox.numbers import NUMBERS
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
 
 pytestmark = pytest.mark.django_db
@@ -216,6 +218,12 @@ def _as_administrator():
         for name, value in connection.get_connection_params().items()
         if name in ("host", "port", "user", "password", "dbname")
     }
+
+
+def test_every_delivery_error_can_be_met_in_the_demo():
+    met = {twilio.ERRORS[str(number.code)][1] for number in NUMBERS if number.code}
+
+    assert met >= set(DELIVERY_ERRORS)
 
 
 # --- Receipts ---
