@@ -101,23 +101,38 @@ class AttemptBrief(serializers.Serializer):
         return shown
 
 
-class MessageDetail(MessageShort):
-    templateBody = TemplateBodyObject(source="template_body")
-    batches = serializers.SerializerMethodField()
-    creatorEmail = serializers.SerializerMethodField()
-    attempts = serializers.SerializerMethodField()
+class AttemptFull(serializers.Serializer):
+    """An attempt as the lists show it; `errorType` and `errorCode` are null unless it failed."""
 
-    def get_batches(self, message: Message) -> list[dict[str, Any]]:
-        if message.batch is None:
-            return []
-        joint = {
-            "createdAt": Timestamp().to_representation(message.created_at),
-            "updatedAt": Timestamp().to_representation(message.created_at),
-            "id": str(message.row),
-            "batchId": message.batch.public_id,
-            "messageId": message.public_id,
-        }
-        return [BatchObject(message.batch).data | {"BatchMessage": joint}]
+    sentAt = Timestamp(source="sent_at")
+    deliveredAt = Timestamp(source="delivered_at")
+    createdAt = Timestamp(source="created_at")
+    updatedAt = Timestamp(source="updated_at")
+    id = serializers.CharField()
+    messageId = PublicId("message", source="message_id")
+    externalAttemptId = serializers.CharField(source="reference")
+    status = serializers.SerializerMethodField()
+    errorType = serializers.SerializerMethodField()
+    errorCode = serializers.SerializerMethodField()
+    metadata = serializers.SerializerMethodField()
+    creatorId = PublicId("user", source="message.creator_id")
+
+    def get_status(self, attempt: Attempt) -> str:
+        return in_api(attempt.status)
+
+    def get_errorType(self, attempt: Attempt) -> str | None:
+        return attempt.error.type if attempt.error else None
+
+    def get_errorCode(self, attempt: Attempt) -> str | None:
+        return attempt.error_code or None
+
+    def get_metadata(self, attempt: Attempt) -> dict[str, str]:
+        return {}
+
+
+class WithTemplate(MessageShort):
+    templateBody = TemplateBodyObject(source="template_body")
+    creatorEmail = serializers.SerializerMethodField()
 
     def get_creatorEmail(self, message: Message) -> str:
         """API sends have no person: `campaign_<uuid>@<our domain>` (v2-sms §1.2, Q34)."""
@@ -125,5 +140,45 @@ class MessageDetail(MessageShort):
             return message.creator.email
         return f"campaign_{message.campaign_id}@{urlsplit(settings.PUBLIC_URL).hostname}"
 
+
+class MessageInBatch(WithTemplate):
+    """E7: the newest attempt first."""
+
+    messageAttempts = AttemptFull(source="newest_attempts", many=True)
+
+
+class MessageInCampaign(MessageInBatch):
+    """E4."""
+
+    batches = serializers.SerializerMethodField()
+    batchId = PublicId("batch", source="batch_id")
+
+    def get_batches(self, message: Message) -> list[dict[str, Any]]:
+        return batches_of(message)
+
+
+class MessageDetail(WithTemplate):
+    """E3."""
+
+    batches = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField()
+
+    def get_batches(self, message: Message) -> list[dict[str, Any]]:
+        return batches_of(message)
+
     def get_attempts(self, message: Message) -> list[dict[str, Any]]:
         return [AttemptBrief(a).data for a in message.attempts.order_by("-number")]
+
+
+def batches_of(message: Message) -> list[dict[str, Any]]:
+    """The batch of a message with the row that joins them; none for a single one (v2-sms §6.2)."""
+    if message.batch is None:
+        return []
+    joint = {
+        "createdAt": Timestamp().to_representation(message.created_at),
+        "updatedAt": Timestamp().to_representation(message.created_at),
+        "id": str(message.row),
+        "batchId": message.batch.public_id,
+        "messageId": message.public_id,
+    }
+    return [BatchObject(message.batch).data | {"BatchMessage": joint}]

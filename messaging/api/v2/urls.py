@@ -5,4 +5,7 @@ from messaging.api.v2 import views
 urlpatterns = [
     path("campaigns/<str:campaign_id>/messages", views.Messages.as_view()),
     path("campaigns/<str:campaign_id>/messages/<str:message_id>", views.OneMessage.as_view()),
+    path(
+        "campaigns/<str:campaign_id>/batch/<str:batch_id>/messages", views.BatchMessages.as_view()
+    ),
 ]

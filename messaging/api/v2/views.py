@@ -1,13 +1,22 @@
 """The v2 API (v2-sms §4): one small class an address, its objects made in `serializers`."""
 
+import re
+
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from messaging import sending
-from messaging.api.v2.serializers import MessageDetail, MessageShort, SingleSend
-from messaging.models import Message
+from messaging.api.v2.serializers import (
+    MessageDetail,
+    MessageInBatch,
+    MessageInCampaign,
+    MessageShort,
+    SingleSend,
+)
+from messaging.models import SENT_STATUSES, Batch, Message, MessageQuerySet
+from postman.api.pagination import page_of
 from postman.errors import Refused
 from postman.ids import parse_public_id
 
@@ -24,6 +33,32 @@ class Messages(APIView):
             **asked.validated_data,
         )
         return Response(MessageShort(message).data, status=status.HTTP_201_CREATED)
+
+    def get(self, request: Request, campaign_id: str) -> Response:
+        """E4: all messages of the campaign, single and batch, newest first."""
+        messages = Message.objects.filter(campaign=request.auth.campaign)  # type: ignore[union-attr]
+        return _list(request, messages, MessageInCampaign)
+
+
+class BatchMessages(APIView):
+    def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        """E7: the messages of one batch, newest first."""
+        wanted = parse_public_id(batch_id, "batch")
+        batches = Batch.objects.filter(
+            campaign=request.auth.campaign,  # type: ignore[union-attr]
+            status__in=SENT_STATUSES,
+        )
+        if wanted is None or not batches.filter(id=wanted).exists():
+            raise Refused("This campaign has no such batch.", "resource_not_found")
+        return _list(request, Message.objects.filter(batch_id=wanted), MessageInBatch)
+
+
+def _list(request: Request, messages: MessageQuerySet, shown_as: type[MessageShort]) -> Response:
+    """A page (v2-sms §7); `search` is a part of the number, whatever else stands around its digits."""
+    if digits := re.sub(r"[^0-9]", "", request.query_params.get("search", "")):
+        messages = messages.filter(recipient__contains=digits[:20])
+    page = page_of(messages.with_all_for_api(), request.query_params)
+    return Response({"data": shown_as(page.rows, many=True).data, "pageData": page.data})
 
 
 class OneMessage(APIView):

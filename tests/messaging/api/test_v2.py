@@ -21,12 +21,6 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+08:00").fullmatc
 
 
 @pytest.fixture
-def key(campaign):
-    AllowedAddress.objects.create(campaign=campaign, address="127.0.0.1")
-    return ApiKey.issue(campaign=campaign, creator=campaign.creator)[1]
-
-
-@pytest.fixture
 def call(client, campaign, key):
     def call(method, path="", body=None, *, secret=key, **extra):
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
