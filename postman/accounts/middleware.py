@@ -61,5 +61,8 @@ def _leads_to_login(response: HttpResponse) -> bool:
 
 
 def _page_of(request: HttpRequest) -> str:
-    page = urlsplit(request.headers.get("HX-Current-URL", "/"))
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL", "/"))
+    except ValueError:
+        return "/"
     return f"{page.path}?{page.query}" if page.query else page.path or "/"

@@ -193,7 +193,10 @@ def _refuse(
 
 
 def _same_site(request: Request, wanted: str | None) -> str:
-    safe = wanted and url_has_allowed_host_and_scheme(
+    # Without the slash `redirect` would take it for the name of a view.
+    if not wanted or not wanted.startswith("/"):
+        return ""
+    safe = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if wanted and safe else ""
+    return wanted if safe else ""

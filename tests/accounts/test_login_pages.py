@@ -370,3 +370,10 @@ def _comparable(response, email: str) -> str:
     page = re.sub(r'nonce="[^"]*"', "", page)
     page = re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", page)
     return re.sub(r'"X-CSRFToken": "[^"]*"', "", page) + response.headers.get("Location", "")
+
+
+@pytest.mark.parametrize("wanted", ["foo", "logout", "https:evil.com", "/\\evil.com", "//evil.com"])
+def test_a_next_that_is_no_page_of_ours_leads_to_the_campaigns(client_of, officer, wanted):
+    answer = client_of(officer).get("/login", {"next": wanted})
+
+    assert (answer.status_code, answer.url) == (302, "/campaigns/")

@@ -192,3 +192,17 @@ def test_the_engine_is_a_django_session_engine():
 )
 def test_devices_have_plain_names(user_agent, name):
     assert devices.name_of(user_agent) == name
+
+
+@pytest.mark.parametrize("key", ['"\\000aaaaaaaaaa"', '"\\355\\240\\200aaaaaaaa"'])
+def test_a_cookie_that_can_be_no_session_is_a_visitors(client, key):
+    answer = client.get("/campaigns/", headers={"Cookie": f"sessionid={key}"})
+
+    assert (answer.status_code, answer.url) == (302, "/login?next=/campaigns/")
+
+
+def test_a_part_of_a_page_without_a_readable_address_leads_to_the_login_form(client):
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://["}
+    answer = client.get("/campaigns/", headers=headers)
+
+    assert answer["HX-Redirect"] == "/login?next=/"
