@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -55,6 +57,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, Refused):
         code, message = error.code, error.message
         status = STATUS.get(code, 400)
+    elif isinstance(error, RequestDataTooBig):
+        code, status = "payload_too_large", 413
+        message = f"Send at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes at a time."
     elif isinstance(error, exceptions.APIException):
         code = next(
             (c for kind, c in CODES.items() if isinstance(error, kind)), "parameter_invalid"

@@ -229,3 +229,35 @@ def test_sending_one_takes_few_queries(call):
     written = [q["sql"] for q in queries if q["sql"].startswith(("INSERT", "UPDATE"))]
     assert len(written) == 2
     assert len(queries) <= 8
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 200_000 + "]" * 200_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"recipient": "6581230001", "language": "english", "values": {"\\ud800": "x"}}',
+        '{"recipient": "\\ud83d", "language": "english", "values": {}}',
+        b'{"recipient": "\xff"}',
+    ],
+    ids=["deep list", "deep object", "half a name", "half a value", "not UTF-8"],
+)
+def test_json_that_nobody_can_store_is_a_400(call, body):
+    assert error_of(call("post", body=body)) == (400, "parameter_invalid")
+    assert not Message.objects.exists()
+
+
+def test_a_pair_of_surrogates_is_one_character(call):
+    body = (
+        '{"recipient": "6581230001", "language": "english",'
+        ' "values": {"name": "Mei \\u5149", "clinic": "\\ud83d\\ude00"}}'
+    )
+
+    assert "half" not in call("post", body=body).content.decode()
+
+
+def test_a_body_over_the_limit_is_refused_unread(call, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    body = {**GOOD, "values": {"name": "x" * 1_000, "clinic": "Bedok"}}
+
+    assert error_of(call("post", body=body)) == (413, "payload_too_large")
