@@ -91,6 +91,9 @@ def _ask(
             f"Twilio could not check these credentials now (its error {error.code or error.status})."
             " Try again in a few minutes."
         ) from None
+    except UnicodeEncodeError:
+        # Letters that Basic authentication cannot carry are in no secret of Twilio's.
+        raise refused from None
     except (RequestException, TwilioException):
         raise CredentialsRefused(
             "Twilio could not be reached, so the credentials are not checked yet. "

@@ -253,6 +253,8 @@ def test_secrets_are_in_no_page_and_readable_in_no_table(browser, draft, sandbox
     ("change", "field", "reason"),
     [
         ({"api_secret": "wrong-secret"}, "api_secret", "does not accept this API Secret"),
+        ({"api_secret": "秘密"}, "api_secret", "does not accept this API Secret"),
+        ({"auth_token": "秘密"}, "auth_token", "does not accept this Auth Token"),
         ({"api_key_sid": "SK123"}, "api_key_sid", "starts with SK"),
         ({"account_sid": "AC" + "a" * 32}, "account_sid", "different Twilio account"),
         ({"messaging_service_sid": "MG" + "f" * 32}, "messaging_service_sid", "no Messaging"),
