@@ -105,7 +105,7 @@ def _check(batch: Batch) -> None:
             _finish(
                 batch,
                 BatchStatus.INVALID,
-                file_fault={"code": fault.code, "message": fault.message},
+                file_fault={"code": fault.code, "message": _storable(fault.message)},
             )
             return
         if reader.rows_bad:
@@ -176,11 +176,22 @@ def _refuse(batch: Batch, reader: recipients.Reader, report: io.TextIOBase) -> N
         errors_total=reader.errors_total,
         report=batch.report.name,
         first_faults=[
-            {"row": fault.row_number, "reasons": [reason._asdict() for reason in fault.reasons]}
+            {
+                "row": fault.row_number,
+                "reasons": [
+                    {name: _storable(text) for name, text in reason._asdict().items()}
+                    for reason in fault.reasons
+                ],
+            }
             for fault in reader.faults
         ],
         summary=_summary(reader),
     )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL takes every character of a file but this one."""
+    return text.replace("\0", "\ufffd")
 
 
 def _summary(reader: recipients.Reader) -> dict[str, Any]:

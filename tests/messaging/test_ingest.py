@@ -117,3 +117,16 @@ def test_an_upload_that_cannot_be_right_is_refused_at_once(
         upload(campaign, content, name)
 
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [HEADER + b"6581230001,english,A\0B,x\n", HEADER.replace(b"name", b"na\0me") + b"1,2,3,4\n"],
+    ids=["value", "header"],
+)
+def test_a_zero_byte_is_the_fault_of_the_file_and_not_ours(campaign, content):
+    batch = upload(campaign, content)
+
+    assert batch.status == BatchStatus.INVALID
+    assert batch.first_faults or batch.file_fault["code"] != "internal_error"
+    assert "internal_error" not in str(batch.file_fault)
