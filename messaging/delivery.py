@@ -78,8 +78,10 @@ def _expand_chunk(batch_id: UUID) -> int:
         cursor.execute(
             """
             WITH chosen AS (
-                SELECT batch_id, row FROM messaging_stagedrow
-                WHERE batch_id = %(batch)s ORDER BY row LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+                SELECT staged.batch_id, staged.row FROM messaging_stagedrow staged
+                JOIN messaging_batch batch ON batch.id = staged.batch_id
+                WHERE batch.id = %(batch)s AND batch.status = 'messages_enqueuing'
+                ORDER BY staged.row LIMIT %(limit)s FOR UPDATE OF staged SKIP LOCKED
             ), moved AS (
                 DELETE FROM messaging_stagedrow staged USING chosen
                 WHERE staged.batch_id = chosen.batch_id AND staged.row = chosen.row
@@ -93,7 +95,6 @@ def _expand_chunk(batch_id: UUID) -> int:
                 moved.template_body_id, batch.creator_id, false, moved.recipient, moved.values,
                 moved.segments, 'created', 0, batch.accepted_at, batch.accepted_at
             FROM moved JOIN messaging_batch batch ON batch.id = moved.batch_id
-            WHERE batch.status = 'messages_enqueuing'
             ORDER BY moved.row
             RETURNING campaign_id
             """,

@@ -53,9 +53,14 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
     def due(self, now: datetime) -> BatchQuerySet:
         """Scheduled for now or earlier: open-ended, so that a missed tick misses nobody."""
-        return self.filter(
-            status=BatchStatus.SCHEDULED, scheduled_at__lte=now, campaign__deleted_at=None
+        return self.of_living_campaigns().filter(
+            status=BatchStatus.SCHEDULED, scheduled_at__lte=now
         )
+
+    def of_living_campaigns(self) -> BatchQuerySet:
+        """Without a join, as an UPDATE with one looks for its rows in a subquery, and PostgreSQL
+        does not look there again after waiting for somebody who just changed the row."""
+        return self.filter(campaign__in=Campaign.objects.alive())
 
     def being_sent(self, now: datetime) -> BatchQuerySet:
         """Batches with messages that wait to be handed over, the longest-waiting first."""

@@ -225,9 +225,8 @@ def _move(
     batch: Batch, allowed: tuple[BatchStatus, ...], status: BatchStatus, **facts: Any
 ) -> None:
     """The status change is the lock: of two at once, one finds the batch already moved."""
-    moved = Batch.objects.filter(id=batch.id, status__in=allowed, campaign__deleted_at=None).update(
-        status=status, updated_at=now_ms(), **facts
-    )
+    mine = Batch.objects.of_living_campaigns().filter(id=batch.id, status__in=allowed)
+    moved = mine.update(status=status, updated_at=now_ms(), **facts)
     batch.refresh_from_db()
     if not moved:
         raise Refused(

@@ -1,0 +1,126 @@
+"""Two at once: the second waits at the row's lock and must look again at what the first left."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from messaging import delivery, sending
+from messaging.models import Batch, BatchStatus, StagedRow
+from postman.errors import Refused
+from tests.messaging.builders import csv_of, upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def meanwhile(first, second):
+    """`second`'s result, begun after `first` changed its rows and before that was committed."""
+    result = []
+
+    def run():
+        try:
+            result.append(second())
+        except Refused:
+            result.append("refused")
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    with transaction.atomic():
+        first()
+        thread.start()
+        wait_until_somebody_waits()
+    thread.join()
+    return result[0]
+
+
+def wait_until_somebody_waits():
+    end = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks"
+                " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waited")
+
+
+@pytest.fixture
+def ready(campaign):
+    return upload(campaign, csv_of(3))
+
+
+@pytest.fixture
+def due(ready):
+    sending.schedule_batch(ready, at=timezone.now() + timedelta(hours=1), by=ready.creator)
+    Batch.objects.update(scheduled_at=timezone.now())
+    return Batch.objects.get()
+
+
+def again(batch):
+    return Batch.objects.get(id=batch.id)
+
+
+@pytest.mark.parametrize(
+    ("stop", "left"),
+    [
+        (sending.unschedule_batch, BatchStatus.READY),
+        (sending.discard_batch, BatchStatus.DISCARDED),
+    ],
+)
+def test_what_was_stopped_as_its_time_came_does_not_start(due, stop, left):
+    assert meanwhile(lambda: stop(again(due), by=due.creator), delivery.start_due_batches) == []
+
+    assert again(due).status == left
+
+
+def test_what_was_put_off_as_its_time_came_does_not_start(due):
+    later = timezone.now() + timedelta(hours=1)
+
+    started = meanwhile(
+        lambda: sending.schedule_batch(again(due), at=later, by=due.creator),
+        delivery.start_due_batches,
+    )
+
+    assert started == []
+    assert (again(due).status, again(due).scheduled_at) == (BatchStatus.SCHEDULED, later)
+
+
+def test_of_two_beats_one_starts_a_batch(due):
+    assert meanwhile(delivery.start_due_batches, delivery.start_due_batches) == []
+
+
+def test_a_batch_that_is_being_sent_keeps_its_rows_from_a_discard(ready):
+    other = again(ready)
+
+    answer = meanwhile(
+        lambda: sending.send_batch(again(ready), by=ready.creator),
+        lambda: sending.discard_batch(other, by=other.creator),
+    )
+
+    assert answer == "refused"
+    assert delivery.expand(ready.id) == 3
+
+
+def test_a_batch_that_was_discarded_is_not_said_to_be_sent(ready):
+    other = again(ready)
+
+    answer = meanwhile(
+        lambda: sending.discard_batch(again(ready), by=ready.creator),
+        lambda: sending.send_batch(other, by=other.creator),
+    )
+
+    assert answer == "refused"
+    assert again(ready).status == BatchStatus.DISCARDED
+
+
+def test_expanding_what_nobody_sent_takes_no_row_away(ready):
+    assert delivery.expand(ready.id) == 0
+
+    assert StagedRow.objects.filter(batch=ready).count() == 3
