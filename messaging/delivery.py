@@ -37,7 +37,15 @@ from messaging.channels.base import (
     Throttled,
     Unavailable,
 )
-from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
+from messaging.models import (
+    RETRYABLE_STATUSES,
+    Attempt,
+    Batch,
+    BatchStatus,
+    Counter,
+    Message,
+    ProviderEvent,
+)
 from messaging.states import RANK, WAITING, Status
 from postman.ids import new_id, now_ms
 
@@ -499,7 +507,7 @@ def _mark_dispatched(batch_id: UUID) -> None:
     """
     with transaction.atomic():
         batch = Batch.objects.select_for_update().filter(id=batch_id, dispatched_at=None).first()
-        if batch is None or batch.status != BatchStatus.ENQUEUED:
+        if batch is None or batch.status not in RETRYABLE_STATUSES:
             return
         if not Message.objects.filter(batch_id=batch_id, status__in=WAITING).exists():
             Batch.objects.filter(id=batch_id).update(dispatched_at=now_ms(), updated_at=now_ms())

@@ -44,6 +44,8 @@ class BatchStatus(models.TextChoices):
 
 # Accepted for sending, so it belongs in lists and logs.
 SENT_STATUSES = (BatchStatus.ENQUEUING, BatchStatus.ENQUEUED, BatchStatus.ENQUEUING_FAILED)
+# All its rows are messages, so that the failed ones can be told (v2-sms §4.6).
+RETRYABLE_STATUSES = (BatchStatus.ENQUEUED, BatchStatus.ENQUEUING_FAILED)
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
@@ -66,7 +68,7 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         """Batches with messages that wait to be handed over, the longest-waiting first."""
         return self.filter(
             Q(hold_until=None) | Q(hold_until__lte=now),
-            status__in=[BatchStatus.ENQUEUING, BatchStatus.ENQUEUED],
+            status__in=SENT_STATUSES,
             dispatched_at=None,
             campaign__deleted_at=None,
         ).order_by("accepted_at", "id")
@@ -128,7 +130,13 @@ class Batch(PublicIdModel):
             ),
             models.Index(
                 fields=["id"],
-                condition=Q(status__in=["messages_enqueuing", "messages_enqueued"])
+                condition=Q(
+                    status__in=[
+                        "messages_enqueuing",
+                        "messages_enqueued",
+                        "messages_enqueuing_failed",
+                    ]
+                )
                 & Q(dispatched_at=None),
                 name="batches_being_sent",
             ),

@@ -16,7 +16,15 @@ from campaigns import sms
 from campaigns.models import Campaign, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient
 from messaging import delivery, tasks
-from messaging.models import Batch, BatchStatus, Counter, Message, StagedRow
+from messaging.models import (
+    MAX_RETRIES,
+    RETRYABLE_STATUSES,
+    Batch,
+    BatchStatus,
+    Counter,
+    Message,
+    StagedRow,
+)
 from messaging.recipients import check_value
 from messaging.states import Status
 from postman.accounts import audit
@@ -120,6 +128,84 @@ def _check_values(names: list[str], values: Any, language: str) -> dict[str, str
         elif wrong := check_value(value, language):
             faults[f"values.{name}"] = " ".join(sentence for _, sentence in wrong)
     return faults
+
+
+# --- Try again ------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> Message:
+    """Send a failed message once more, under the same id (v2-sms §4.2); raises Refused.
+
+    The row's lock makes a retry that is asked for twice at once happen once.
+    """
+    found = Message.objects.select_for_update(of=("self",)).select_related("batch")
+    message = found.filter(campaign=campaign, id=message_id).first() if message_id else None
+    is_ours_to_retry = message is not None and (
+        message.batch is None or message.batch.status in RETRYABLE_STATUSES
+    )
+    if message is None or not is_ours_to_retry or message.status != Status.FAILURE:
+        raise Refused(
+            "This campaign has no such message, or it has not failed.",
+            "message_not_found_or_retry_message_not_in_failure_status",
+        )
+    if not message.can_retry:
+        raise Refused(
+            f"This message was retried {MAX_RETRIES} times already. Send a new one.",
+            "too_many_message_attempts_error",
+        )
+    message.status, message.updated_at = Status.CREATED, now_ms()
+    message.save(update_fields=["status", "updated_at"])
+    _count_retried(campaign.id, message.batch_id, 1)
+    audit.record("message.retried", by=by, on=message)
+    if message.batch_id:
+        Batch.objects.filter(id=message.batch_id).update(dispatched_at=None)
+        ring(tasks.send_batches)
+    else:
+        ring(tasks.send_singles)
+    return message
+
+
+def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
+    """Send the failed messages of a batch once more, those that may be (v2-sms §4.6).
+
+    Returns how many; raises Refused. Of two at once, the second finds nothing that failed.
+    """
+    batch = Batch.objects.filter(campaign=campaign, id=batch_id).first() if batch_id else None
+    if batch is None or batch.status not in RETRYABLE_STATUSES:
+        raise Refused(
+            "This campaign has no such batch, or its messages are still being made.",
+            "batch_not_found_or_is_not_retryable",
+        )
+    if Message.objects.filter(batch=batch, status=Status.CREATED).exists():
+        Batch.objects.filter(id=batch.id, status__in=RETRYABLE_STATUSES).update(
+            status=BatchStatus.ENQUEUING_FAILED, updated_at=now_ms()
+        )
+        raise Refused(
+            "Some messages of this batch wait to be sent. Retry once they have been.",
+            "unresolved_batch_messages",
+        )
+    with transaction.atomic():
+        retried = Message.objects.filter(
+            batch=batch, status=Status.FAILURE, attempts_made__lte=MAX_RETRIES
+        ).update(status=Status.CREATED, updated_at=now_ms())
+        if not retried:
+            raise Refused(
+                "No message of this batch failed and may be retried.",
+                "no_failed_batch_messages_to_retry",
+            )
+        _count_retried(campaign.id, batch.id, retried)
+        Batch.objects.filter(id=batch.id).update(
+            status=BatchStatus.ENQUEUED, dispatched_at=None, updated_at=now_ms()
+        )
+        audit.record("batch.retried", by=by, on=batch, messages=retried)
+        ring(tasks.send_batches)
+    return retried
+
+
+def _count_retried(campaign_id: UUID, batch_id: UUID | None, number: int) -> None:
+    changes = {Status.FAILURE.value: -number, Status.CREATED.value: number}
+    delivery.count(campaign_id, batch_id, changes)
 
 
 # --- A file ---------------------------------------------------------------------------------------

@@ -45,7 +45,9 @@ class PublicId(serializers.CharField):
         return f"{self.prefix}_{value}"
 
 
-class MessageShort(serializers.Serializer):
+class MessageRetried(serializers.Serializer):
+    """E2, which leaves the language out (v2-sms §4.2)."""
+
     createdAt = Timestamp(source="created_at")
     updatedAt = Timestamp(source="updated_at")
     id = PublicId("message")
@@ -55,11 +57,16 @@ class MessageShort(serializers.Serializer):
     latestStatus = serializers.SerializerMethodField()
     templateBodyId = serializers.CharField(source="template_body_id")
     campaignId = PublicId("campaign", source="campaign_id")
-    language = serializers.CharField(source="template_body.language")
     creatorId = PublicId("user", source="creator_id")
 
     def get_latestStatus(self, message: Message) -> str:
         return in_api(message.status)
+
+
+class MessageShort(MessageRetried):
+    """E1."""
+
+    language = serializers.CharField(source="template_body.language")
 
 
 class TemplateBodyObject(serializers.Serializer):

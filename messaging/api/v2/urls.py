@@ -6,6 +6,11 @@ urlpatterns = [
     path("campaigns/<str:campaign_id>/messages", views.Messages.as_view()),
     path("campaigns/<str:campaign_id>/messages/<str:message_id>", views.OneMessage.as_view()),
     path(
+        "campaigns/<str:campaign_id>/messages/<str:message_id>/retry",
+        views.MessageRetry.as_view(),
+    ),
+    path("campaigns/<str:campaign_id>/batch/<str:batch_id>/retry", views.BatchRetry.as_view()),
+    path(
         "campaigns/<str:campaign_id>/batch/<str:batch_id>/messages", views.BatchMessages.as_view()
     ),
 ]

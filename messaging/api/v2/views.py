@@ -12,6 +12,7 @@ from messaging.api.v2.serializers import (
     MessageDetail,
     MessageInBatch,
     MessageInCampaign,
+    MessageRetried,
     MessageShort,
     SingleSend,
 )
@@ -38,6 +39,28 @@ class Messages(APIView):
         """E4: all messages of the campaign, single and batch, newest first."""
         messages = Message.objects.filter(campaign=request.auth.campaign)  # type: ignore[union-attr]
         return _list(request, messages, MessageInCampaign)
+
+
+class MessageRetry(APIView):
+    def post(self, request: Request, campaign_id: str, message_id: str) -> Response:
+        """E2: send a failed message once more, under the same id."""
+        message = sending.retry_message(
+            request.auth.campaign,  # type: ignore[union-attr]
+            parse_public_id(message_id, "message"),
+            by=request.user,  # type: ignore[arg-type]
+        )
+        return Response(MessageRetried(message).data, status=status.HTTP_201_CREATED)
+
+
+class BatchRetry(APIView):
+    def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        """E6: send the failed messages of a batch once more. The answer has no body."""
+        sending.retry_batch(
+            request.auth.campaign,  # type: ignore[union-attr]
+            parse_public_id(batch_id, "batch"),
+            by=request.user,  # type: ignore[arg-type]
+        )
+        return Response(status=status.HTTP_201_CREATED)
 
 
 class BatchMessages(APIView):
