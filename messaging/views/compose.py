@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -114,7 +115,7 @@ def _single_page(
 def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
     limit = SizeLimit(request)
-    request.upload_handlers.insert(0, limit)
+    request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
     return _multiple(request, campaign, membership, limit)
 
 

@@ -8,6 +8,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 
 from campaigns.sms import TEST_NOTICE
+from postman.logs import hide_callback_tokens
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 env = environ.Env()
@@ -89,7 +90,7 @@ DATABASE_DEFAULTS = {
     "OPTIONS": {"connect_timeout": 3, "application_name": "postman"},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["postman.uploads.NoFiles"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
@@ -230,6 +231,7 @@ _shared: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.PositionalArgumentsFormatter(),
+    hide_callback_tokens,
     structlog.processors.TimeStamper(fmt="iso"),
 ]
 structlog.configure(
