@@ -11,6 +11,7 @@ from django.core.validators import RegexValidator
 from campaigns import creation, sms
 from campaigns.models import CampaignDraft, Language, RecipientType, Role
 from campaigns.twilio_account import Credentials
+from postman.accounts.forms import OfficialEmailField
 
 NAME_LENGTH = CampaignDraft._meta.get_field("name").max_length
 
@@ -203,7 +204,7 @@ class ContentForm(forms.Form):
 
 
 class MemberForm(forms.Form):
-    email = forms.EmailField(
+    email = OfficialEmailField(
         label="Email address",
         error_messages={
             "required": "Type the person's email address.",

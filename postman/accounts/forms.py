@@ -1,21 +1,29 @@
+from typing import Any
+
 from django import forms
 
 from postman.accounts import codes
 
 
+class OfficialEmailField(forms.EmailField):
+    """An address as agencies give them: lower case, plain letters, nothing quoted."""
+
+    def clean(self, value: Any) -> str:
+        email = super().clean(value).lower()
+        if not email.isascii() or '"' in email:
+            raise forms.ValidationError(
+                "Write the address in plain letters, without accents or quotation marks."
+            )
+        return email
+
+
 class EmailForm(forms.Form):
-    email = forms.EmailField(
+    email = OfficialEmailField(
         label="Your government email address",
         max_length=254,
         help_text="Such as name@agency.gov.sg. We mail you a code to sign in with.",
         widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
     )
-
-    def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
-        if not email.isascii():
-            raise forms.ValidationError("Write the address in plain letters, without accents.")
-        return email
 
 
 class CodeForm(forms.Form):

@@ -9,6 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 
 from postman.accounts import sessions
@@ -27,9 +28,15 @@ class SessionActivity:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # Requests without the cookie, such as the API's, never touch the session.
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+        is_signed_in = (
+            settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated
+        )
+        if is_signed_in:
             self._note(request)
         response = self.get_response(request)
+        # Recipients must not come back with the Back button after signing out on a shared desk.
+        if is_signed_in and not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_store=True)
         if getattr(request, "htmx", False) and _leads_to_login(response):
             return HttpResponseClientRedirect(redirect_to_login(_page_of(request)).url)
         return response

@@ -27,7 +27,8 @@ class SessionStore(DatabaseStore):
 
     def _validate_session_key(self, key: str) -> bool:
         """A cookie may hold anything; what PostgreSQL could not even look for is no key."""
-        return super()._validate_session_key(key) and key.isascii() and key.isalnum()
+        is_long_enough = super()._validate_session_key(key)  # type: ignore[misc]
+        return is_long_enough and key.isascii() and key.isalnum()
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         row = cast(Session, super().create_model_instance(data))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -377,3 +378,20 @@ def test_a_next_that_is_no_page_of_ours_leads_to_the_campaigns(client_of, office
     answer = client_of(officer).get("/login", {"next": wanted})
 
     assert (answer.status_code, answer.url) == (302, "/campaigns/")
+
+
+def test_a_strangers_file_is_never_stored(browser):
+    answer = browser.post(
+        "/login", {"email": ANN, "file": SimpleUploadedFile("big.bin", b"x" * 100_000)}
+    )
+
+    assert answer.status_code == 302
+    assert not answer.wsgi_request.FILES
+
+
+@pytest.mark.parametrize("email", ['"mallory@example.com,x"@moh.gov.sg', "ann@\uff4doh.gov.sg"])
+def test_an_address_that_only_looks_official_gets_no_code(browser, email):
+    answer = ask(browser, email)
+
+    assert answer.status_code == 422
+    assert not LoginCode.objects.exists()

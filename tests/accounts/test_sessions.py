@@ -206,3 +206,8 @@ def test_a_part_of_a_page_without_a_readable_address_leads_to_the_login_form(cli
     answer = client.get("/campaigns/", headers=headers)
 
     assert answer["HX-Redirect"] == "/login?next=/"
+
+
+def test_no_page_of_somebody_signed_in_is_kept_by_a_browser(laptop):
+    for path in ("/campaigns/", "/account/sessions", "/nowhere"):
+        assert "no-store" in laptop.get(path)["Cache-Control"]
