@@ -100,7 +100,7 @@ def _expand_chunk(batch_id: UUID) -> int:
                 values, segments, status, attempts_made, created_at, updated_at
             )
             SELECT moved.message_id, batch.campaign_id, batch.id, moved.row,
-                moved.template_body_id, batch.creator_id, false, moved.recipient, moved.values,
+                moved.template_body_id, batch.creator_id, batch.via_api, moved.recipient, moved.values,
                 moved.segments, 'created', 0, batch.accepted_at, batch.accepted_at
             FROM moved JOIN messaging_batch batch ON batch.id = moved.batch_id
             ORDER BY moved.row

@@ -84,6 +84,7 @@ class Batch(PublicIdModel):
     status = models.CharField(
         max_length=30, choices=BatchStatus.choices, default=BatchStatus.UPLOADED
     )
+    via_api = models.BooleanField(default=False)
     original_file_name = models.CharField(max_length=255)
     file = models.FileField(upload_to="uploads/%Y/%m/", max_length=200, blank=True)
     file_bytes = models.BigIntegerField(default=0)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from campaigns import sms
 from campaigns.models import Campaign, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient
-from messaging import delivery, tasks
+from messaging import delivery, ingest, tasks
 from messaging.models import (
     MAX_RETRIES,
     RETRYABLE_STATUSES,
@@ -213,6 +213,35 @@ def _count_retried(campaign_id: UUID, batch_id: UUID | None, number: int) -> Non
 
 def accept_upload(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
     """Keep the file and have it checked in the background; raises Refused."""
+    batch = _kept(campaign, creator, upload)
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
+        ring(tasks.check_upload, str(batch.id))
+    return batch
+
+
+def send_file(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
+    """Check a file of the API's here and now, and send it where every row is right (v2-sms §4.5).
+
+    The batch is `invalid` where one is not, and nothing of it is sent. Raises Refused for a file
+    that cannot be read as recipients at all.
+    """
+    batch = _kept(campaign, creator, upload)
+    batch.via_api = True
+    batch.save(force_insert=True)
+    audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
+    ingest.check(batch.id)
+    batch.refresh_from_db()
+    if batch.file_fault:
+        raise Refused(batch.file_fault["message"], "parameter_invalid")
+    if batch.status == BatchStatus.READY:
+        send_batch(batch, by=creator)
+    return batch
+
+
+def _kept(campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
+    """The file where it is kept, and its batch, which is not stored yet; raises Refused."""
     name = upload.name or "recipients.csv"
     size = upload.size or 0
     if not name.lower().endswith(".csv"):
@@ -231,10 +260,6 @@ def accept_upload(*, campaign: Campaign, creator: User, upload: UploadedFile) ->
         file_sha256=_sha256(upload),
     )
     batch.file.save(f"{batch.public_id}.csv", upload, save=False)
-    with transaction.atomic():
-        batch.save(force_insert=True)
-        audit.record("batch.uploaded", by=creator, on=batch, bytes=size)
-        ring(tasks.check_upload, str(batch.id))
     return batch
 
 

@@ -5,20 +5,29 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('campaigns', '0002_bodies_never_change'),
-        ('messaging', '0001_initial'),
+        ("campaigns", "0002_bodies_never_change"),
+        ("messaging", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='batch',
-            name='batches_being_sent',
+            model_name="batch",
+            name="batches_being_sent",
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('status__in', ['messages_enqueuing', 'messages_enqueued', 'messages_enqueuing_failed']), ('dispatched_at', None)), fields=['id'], name='batches_being_sent'),
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        ["messages_enqueuing", "messages_enqueued", "messages_enqueuing_failed"],
+                    ),
+                    ("dispatched_at", None),
+                ),
+                fields=["id"],
+                name="batches_being_sent",
+            ),
         ),
     ]

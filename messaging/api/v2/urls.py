@@ -9,6 +9,7 @@ urlpatterns = [
         "campaigns/<str:campaign_id>/messages/<str:message_id>/retry",
         views.MessageRetry.as_view(),
     ),
+    path("campaigns/<str:campaign_id>/batch/messages", views.BatchSend.as_view()),
     path("campaigns/<str:campaign_id>/batch/<str:batch_id>/retry", views.BatchRetry.as_view()),
     path(
         "campaigns/<str:campaign_id>/batch/<str:batch_id>/messages", views.BatchMessages.as_view()

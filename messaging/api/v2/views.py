@@ -2,7 +2,12 @@
 
 import re
 
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.urls import reverse
 from rest_framework import status
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +25,9 @@ from messaging.models import SENT_STATUSES, Batch, Message, MessageQuerySet
 from postman.api.pagination import page_of
 from postman.errors import Refused
 from postman.ids import parse_public_id
+
+# What the form around a file takes.
+FORM_MARGIN = 64 * 1024
 
 
 class Messages(APIView):
@@ -39,6 +47,39 @@ class Messages(APIView):
         """E4: all messages of the campaign, single and batch, newest first."""
         messages = Message.objects.filter(campaign=request.auth.campaign)  # type: ignore[union-attr]
         return _list(request, messages, MessageInCampaign)
+
+
+class BatchSend(APIView):
+    parser_classes = [MultiPartParser]
+
+    def post(self, request: Request, campaign_id: str) -> Response:
+        """E5: send a CSV file whole, or refuse it with a report on every row that is wrong."""
+        # Only who has a key may put a file on our disk, and none that is larger than any we take.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.BATCH_BYTES_LIMIT + FORM_MARGIN:
+            raise Refused("The file is larger than 40 MB. Split it.", "parameter_invalid")
+        http_request = request._request
+        http_request.upload_handlers = [TemporaryFileUploadHandler(http_request)]
+        upload = request.FILES.get("file")
+        if not isinstance(upload, UploadedFile):
+            raise Refused("Send the CSV file in a part named `file`.", "parameter_invalid")
+        campaign = request.auth.campaign  # type: ignore[union-attr]
+        batch = sending.send_file(campaign=campaign, creator=request.user, upload=upload)  # type: ignore[arg-type]
+        if batch.is_accepted:
+            return Response({"isValid": True, "batchId": batch.public_id}, status=201)
+        report = reverse("batch-report", args=[campaign.id, batch.id])
+        return Response(
+            {
+                "isValid": False,
+                "reportURL": f"{settings.PUBLIC_URL}{report}",
+                "numRows": batch.rows_bad,
+                "numErrors": batch.errors_total,
+                "fileHasAvoidableExpensiveCharacter": batch.summary[
+                    "file_has_avoidable_expensive_character"
+                ],
+                "fileHasUnicode": batch.summary["file_has_unicode"],
+            },
+            status=201,
+        )
 
 
 class MessageRetry(APIView):
