@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -19,7 +19,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -161,7 +161,7 @@ class Claimed:
     campaign_id: UUID
     batch_id: UUID | None
     recipient: str
-    text: str
+    text: str | None  # None: it could not be put together, so it fails instead of being sent
 
 
 @transaction.atomic
@@ -225,8 +225,14 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     ]
 
 
-def _full_text(body_id: UUID, values: str) -> str:
-    return _body(body_id).full_message(orjson.loads(values))
+def _full_text(body_id: UUID, values: str) -> str | None:
+    body = _body(body_id)
+    try:
+        return body.full_message(orjson.loads(values))
+    except Exception as error:
+        # It must not roll back its whole chunk, again and again. Its text may hold personal data.
+        logger.error("a message of body %s was not filled in: %s", body_id, type(error).__name__)
+        return None
 
 
 @lru_cache(maxsize=256)
@@ -253,28 +259,41 @@ def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
     results: list[tuple[Claimed, Outcome]] = []
     by_campaign = defaultdict(list)
     for message in claimed:
-        by_campaign[message.campaign_id].append(message)
+        if message.text is None:
+            results.append((message, Rejected("server_unknown_error")))
+        elif error := _simulated(message.recipient):
+            results.append((message, Rejected(error)))
+        else:
+            by_campaign[message.campaign_id].append(message)
+    sends, sent = [], []
     for campaign_id, messages in by_campaign.items():
-        simulated = [m for m in messages if _simulated(m.recipient)]
-        real = [m for m in messages if not _simulated(m.recipient)]
-        results += [(m, Rejected(_simulated(m.recipient))) for m in simulated]
-        if real:
+        try:
             account = _account_of(campaign_id)
-            outgoing = [
-                Outgoing(m.attempt_id, m.recipient, m.text, callback_url(account, m.attempt_id))
-                for m in real
-            ]
-            results += zip(real, _send(channel_of(account), outgoing), strict=True)
+            channel = channel_of(account)
+        except Exception:
+            # Nothing has left yet, so they wait; the others of the chunk must not wait with them.
+            logger.exception("the account of campaign %s cannot be used", campaign_id)
+            results += [(m, Unavailable("account")) for m in messages]
+            continue
+        outgoing = [
+            Outgoing(m.attempt_id, m.recipient, m.text or "", callback_url(account, m.attempt_id))
+            for m in messages
+        ]
+        sends.append(channel.send(outgoing))
+        sent += messages
+    if sends:
+        results += zip(sent, _this_thread.runner.run(_all_at_once(sends)), strict=True)
     return results
+
+
+async def _all_at_once(sends: Sequence[Awaitable[Sequence[Outcome]]]) -> list[Outcome]:
+    """No account waits for a slow one, as the lease of all of them runs."""
+    return [outcome for outcomes in await asyncio.gather(*sends) for outcome in outcomes]
 
 
 def _simulated(recipient: str) -> str:
     """The delivery error that this number stands for in the test environment (v2-sms §8.3)."""
     return TEST_NUMBERS.get(recipient, "") if settings.POSTMAN_ENVIRONMENT == "test" else ""
-
-
-def _send(channel: Channel, outgoing: Sequence[Outgoing]) -> Sequence[Outcome]:
-    return _this_thread.runner.run(channel.send(outgoing))
 
 
 class _ThisThread(threading.local):
@@ -365,6 +384,14 @@ def _record_whatever_happens(results: Sequence[tuple[Claimed, Outcome]]) -> None
     while True:
         try:
             return record(results)
+        except DataError:
+            # One of them is not fit to be stored; what became of the others must be.
+            if len(results) == 1:
+                logger.exception("the outcome of attempt %s is lost", results[0][0].attempt_id)
+                return None
+            for result in results:
+                _record_whatever_happens([result])
+            return None
         except (OperationalError, InterfaceError):
             if time.monotonic() > until or connection.in_atomic_block:
                 raise

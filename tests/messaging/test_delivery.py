@@ -7,11 +7,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from campaigns.models import TwilioCredentials
 from messaging import delivery, sending
 from messaging.channels import twilio
 from messaging.channels.base import DELIVERY_ERRORS, Accepted, Unavailable
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
 from messaging.sandbox.numbers import NUMBERS
+from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
 
 pytestmark = pytest.mark.django_db
@@ -224,6 +226,48 @@ def test_every_delivery_error_can_be_met_in_the_demo():
     met = {twilio.ERRORS[str(number.code)][1] for number in NUMBERS if number.code}
 
     assert met >= set(DELIVERY_ERRORS)
+
+
+def test_a_message_that_cannot_be_put_together_fails_alone(campaign, sandbox, caplog):
+    broken, good = single(campaign), single(campaign, "6581230002")
+    Message.objects.filter(id=broken.id).update(values={"name": "Mei Ling"})
+
+    delivery.send_chunk(None)
+
+    broken.refresh_from_db()
+    good.refresh_from_db()
+    assert (broken.status, good.status) == ("failure", "sent")
+    assert broken.attempts.get().error_code == "server_unknown_error"
+    assert [m["to"] for m in sandbox.outbox(channel="sms")] == ["+6581230002"]
+    assert "Mei Ling" not in caplog.text
+
+
+def test_an_account_that_cannot_be_used_holds_up_nobody_else(campaign, officer, sandbox):
+    other = CampaignFactory(creator=officer, bodies={"english": "{{name}} {{clinic}}"})
+    TwilioCredentials.objects.create(
+        campaign=other, api_secret="a secret", verified_at=timezone.now()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE campaigns_twiliocredentials SET api_secret = 'of another key'")
+    waiting, good = single(other), single(campaign, "6581230002")
+
+    delivery.send_chunk(None)
+
+    waiting.refresh_from_db()
+    good.refresh_from_db()
+    assert (waiting.status, good.status) == ("enqueued", "sent")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_that_cannot_be_stored_costs_nobody_else_theirs(campaign):
+    batch = accepted_batch(campaign, 3)
+    first, second, third = delivery.claim(batch.id)
+
+    delivery._record_whatever_happens(
+        [(first, Accepted("SM1")), (second, Accepted("x" * 65)), (third, Accepted("SM3"))]
+    )
+
+    assert counted(batch) == {"total": 3, "sent": 2, "sending": 1}
 
 
 # --- Receipts ---
