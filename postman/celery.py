@@ -7,7 +7,6 @@ from typing import Any
 from celery import Celery, Task
 from celery.signals import task_prerun
 from django.db import close_old_connections, transaction
-from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postman.settings.production")
 
@@ -34,7 +33,7 @@ def ring(task: Task, *args: Any) -> None:
     def publish() -> None:
         try:
             task.apply_async(args)
-        except (OperationalError, OSError):
+        except Exception:  # what was accepted must not be answered with an error, and sent again
             logger.warning("the broker is away: %s waits for the next tick", task.name)
 
     transaction.on_commit(publish)

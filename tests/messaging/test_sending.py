@@ -3,10 +3,12 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from redis.exceptions import OutOfMemoryError
 
 from messaging import sending
 from messaging.models import BatchStatus, Counter, Message, StagedRow
 from postman.accounts.models import AuditEvent
+from postman.celery import app, ring
 from postman.errors import Refused
 from tests.messaging.builders import csv_of, single, upload
 
@@ -20,6 +22,20 @@ def faults(campaign, **changes):
         sending.send_message(campaign=campaign, creator=campaign.creator, **(GOOD | changes))
     assert not Message.objects.exists()
     return refused.value.faults
+
+
+class FullBroker(app.Task):
+    name = "tests.full_broker"
+
+    def apply_async(self, *args, **kwargs):
+        raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_full_fails_nothing_that_was_accepted(caplog):
+    ring(FullBroker())
+
+    assert "tests.full_broker waits for the next tick" in caplog.text
 
 
 def test_a_single_message_is_stored_and_counted(campaign):
