@@ -13,7 +13,7 @@ from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
@@ -55,7 +55,7 @@ CHUNK = 500
 EXPAND_CHUNK = 5_000
 EVENTS_CHUNK = 1_000
 # Longer than any call to a provider may take; past it nobody will report the outcome.
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=150)
 # A provider that is away or asks for patience is left alone that long.
 HOLD = timedelta(seconds=5)
 
@@ -161,6 +161,7 @@ class Claimed:
     campaign_id: UUID
     batch_id: UUID | None
     recipient: str
+    lease_until: datetime
     text: str | None  # None: it could not be put together, so it fails instead of being sent
 
 
@@ -172,6 +173,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     attempts that nobody reported on, never a message sent twice.
     """
     now = now_ms()
+    lease_until = now + LEASE
     lane = "batch_id = %(batch)s" if batch_id else "batch_id IS NULL"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -209,7 +211,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
             {
                 "batch": batch_id,
                 "now": now,
-                "lease": now + LEASE,
+                "lease": lease_until,
                 "limit": limit,
                 "ids": f"{{{','.join(str(new_id()) for _ in range(limit))}}}",
             },
@@ -220,7 +222,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
         changes = {status: -n for status, n in before.items()} | {"sending": before.total()}
         count(campaign_id, batch_id, changes)
     return [
-        Claimed(attempt_id, campaign_id, batch_id, recipient, _full_text(body, values))
+        Claimed(attempt_id, campaign_id, batch_id, recipient, lease_until, _full_text(body, values))
         for attempt_id, campaign_id, body, recipient, values, _ in rows
     ]
 
@@ -368,7 +370,11 @@ def _token_of(account: str, attempt_id: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is known of an attempt now. `released`: certainly not taken, to be tried again."""
+    """What is known of an attempt now. `released`: certainly not taken, to be tried again.
+
+    With `lease_until` it speaks for the claim that had this lease, and counts only while no other
+    process has claimed the attempt since.
+    """
 
     attempt_id: UUID
     status: str
@@ -376,11 +382,12 @@ class Change:
     provider_code: str = ""
     reference: str = ""
     released: bool = False
+    lease_until: datetime | None = None
 
 
 def _record_whatever_happens(results: Sequence[tuple[Claimed, Outcome]]) -> None:
     """The provider has them: a database that is away for a moment must not make them unknown."""
-    until = time.monotonic() + LEASE.total_seconds() / 2
+    until = time.monotonic() + LEASE.total_seconds() / 3
     while True:
         try:
             return record(results)
@@ -412,10 +419,11 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
             Batch.objects.filter(id=batch_id).update(
                 hold_until=timezone.now() + HOLD, dispatched_at=None
             )
-        apply([_change(claimed.attempt_id, outcome) for claimed, outcome in results])
+        apply([_change(claimed, outcome) for claimed, outcome in results])
 
 
-def _change(attempt_id: UUID, outcome: Outcome) -> Change:
+def _change(claimed: Claimed, outcome: Outcome) -> Change:
+    attempt_id, lease_until = claimed.attempt_id, claimed.lease_until
     match outcome:
         case Accepted(reference):
             return Change(attempt_id, Status.SENT, reference=reference)
@@ -424,9 +432,9 @@ def _change(attempt_id: UUID, outcome: Outcome) -> Change:
         case Rejected(code):
             return Change(attempt_id, Status.FAILURE, _our_error(code), provider_code=code)
         case Throttled() | Unavailable():
-            return Change(attempt_id, Status.ENQUEUED, released=True)
+            return Change(attempt_id, Status.ENQUEUED, released=True, lease_until=lease_until)
         case _:
-            return Change(attempt_id, Status.UNKNOWN)
+            return Change(attempt_id, Status.UNKNOWN, lease_until=lease_until)
 
 
 def _our_error(provider_code: str) -> str:
@@ -448,18 +456,20 @@ def apply(changes: Sequence[Change]) -> None:
             WITH news AS (
                 SELECT * FROM jsonb_to_recordset(%(news)s) AS (
                     attempt_id uuid, status text, error_code text, provider_code text,
-                    reference text, released boolean
+                    reference text, released boolean, lease_until timestamptz
                 )
             ), ranks AS (
                 SELECT key AS status, value::int AS rank FROM jsonb_each_text(%(ranks)s)
             ), locked AS (
-                SELECT a.id, a.status AS was, news.*
+                SELECT a.id, a.status AS was, news.*,
+                    news.lease_until IS NULL OR news.lease_until = a.lease_until AS is_holder
                 FROM messaging_attempt a JOIN news ON news.attempt_id = a.id
                 ORDER BY a.id FOR UPDATE OF a
             ), decided AS (
                 SELECT locked.*,
                     CASE
-                        WHEN released AND was = 'sending' THEN 'enqueued'
+                        WHEN NOT is_holder THEN was
+                        WHEN released AND was IN ('sending', 'unknown') THEN 'enqueued'
                         WHEN NOT released AND reported.rank > stood.rank THEN locked.status
                         ELSE was
                     END AS becomes
@@ -470,7 +480,9 @@ def apply(changes: Sequence[Change]) -> None:
                 UPDATE messaging_attempt a
                 SET status = becomes, updated_at = %(now)s,
                     reference = COALESCE(NULLIF(a.reference, ''), d.reference),
-                    lease_until = CASE WHEN becomes = was THEN a.lease_until END,
+                    lease_until = CASE
+                        WHEN becomes = was OR becomes = 'unknown' THEN a.lease_until
+                    END,
                     error_code = CASE WHEN becomes = was THEN a.error_code ELSE d.error_code END,
                     provider_code =
                         CASE WHEN becomes = was THEN a.provider_code ELSE d.provider_code END,
@@ -612,11 +624,11 @@ def sweep_leases() -> int:
     expired = list(
         Attempt.objects.filter(status=Status.SENDING, lease_until__lt=timezone.now())
         .order_by("lease_until")
-        .values_list("id", flat=True)[:EVENTS_CHUNK]
+        .values_list("id", "lease_until")[:EVENTS_CHUNK]
     )
     if expired:
         logger.warning("%d attempts with an unheard outcome", len(expired))
-        apply([Change(attempt_id, Status.UNKNOWN) for attempt_id in expired])
+        apply([Change(id_, Status.UNKNOWN, lease_until=lease) for id_, lease in expired])
     return len(expired)
 
 

@@ -55,8 +55,11 @@ def advance(current: str, reported: str) -> str:
 
 
 def release(current: str) -> str:
-    """After the provider certainly did not take it: back to waiting, unless a report came first."""
-    return Status.ENQUEUED.value if current == Status.SENDING else current
+    """After the provider certainly did not take it: back to waiting, unless a report came first.
+
+    Also from `unknown`: whoever made the call was only late to say what came of it.
+    """
+    return Status.ENQUEUED.value if current in (Status.SENDING, Status.UNKNOWN) else current
 
 
 def in_api(status: str) -> str:

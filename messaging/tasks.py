@@ -3,14 +3,18 @@
 `tick` runs each second and rings for whatever waits, so a lost bell costs a second and no more.
 """
 
+import logging
 import time
 from uuid import UUID
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from messaging import delivery, ingest
 from messaging.models import Batch, BatchStatus, Message, ProviderEvent
+
+logger = logging.getLogger(__name__)
 
 # One task works that long and then lets others have the process; the next tick rings again.
 SLICE_SECONDS = 10
@@ -41,7 +45,18 @@ def send_batches() -> None:
     sent = 1
     while sent and time.monotonic() < end:
         lanes = Batch.objects.being_sent(timezone.now()).values_list("id", flat=True)
-        sent = sum(delivery.send_chunk(batch_id) for batch_id in lanes)
+        sent = sum(_send_chunk_of(batch_id) for batch_id in lanes)
+
+
+def _send_chunk_of(batch_id: UUID) -> int:
+    """A fault of one batch is told and must not keep those behind it waiting."""
+    try:
+        return delivery.send_chunk(batch_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("a chunk of batch %s was not sent", batch_id)
+        return 0
 
 
 @shared_task(name="messaging.apply_receipts")

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+import time_machine
 from django.db import connection
 from django.utils import timezone
 
@@ -170,6 +171,43 @@ def test_an_attempt_whose_process_died_becomes_unknown(campaign):
     message.refresh_from_db()
     assert message.status == "unknown"
     assert delivery.claim(None) == []
+
+
+def test_a_process_that_says_it_twice_does_not_free_what_another_has_claimed(campaign):
+    """Its first word was heard, but it never learned so; meanwhile the message was sent on."""
+    single(campaign)
+    [first] = delivery.claim(None)
+    delivery.record([(first, Unavailable())])
+    Message.objects.update(due_at=None)
+    Attempt.objects.update(lease_until=None)
+    with time_machine.travel(timezone.now() + timedelta(seconds=6)):
+        [second] = delivery.claim(None)
+
+    delivery.record([(first, Unavailable())])
+
+    assert first.attempt_id == second.attempt_id
+    assert Attempt.objects.get().status == "sending"
+    assert delivery.claim(None) == []
+
+
+def test_a_sweep_does_not_speak_for_a_claim_it_did_not_see(campaign):
+    single(campaign)
+    [claimed] = delivery.claim(None)
+    stale = claimed.lease_until - timedelta(seconds=60)
+
+    delivery.apply([delivery.Change(claimed.attempt_id, "unknown", lease_until=stale)])
+
+    assert Attempt.objects.get().status == "sending"
+
+
+def test_a_process_slower_than_its_lease_may_still_say_that_nothing_was_sent(campaign):
+    single(campaign)
+    [claimed] = delivery.claim(None)
+    with time_machine.travel(claimed.lease_until + timedelta(seconds=1)):
+        assert delivery.sweep_leases() == 1
+        delivery.record([(claimed, Unavailable())])
+
+    assert Attempt.objects.get().status == "enqueued"
 
 
 def test_an_unknown_attempt_is_settled_by_its_receipt(campaign):

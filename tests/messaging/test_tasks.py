@@ -1,0 +1,35 @@
+import pytest
+
+from messaging import tasks
+from messaging.models import Batch
+from tests.factories import CampaignFactory
+from tests.messaging.builders import accepted_batch
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_batch_that_cannot_be_sent_does_not_keep_others_waiting(campaign, sandbox, monkeypatch):
+    broken = accepted_batch(CampaignFactory(bodies={"english": "{{name}} {{clinic}}"}), 2)
+    good = accepted_batch(campaign, 2)
+    send_chunk = tasks.delivery.send_chunk
+
+    def send(batch_id):
+        if batch_id == broken.id:
+            raise RuntimeError("a fault of ours")
+        return send_chunk(batch_id)
+
+    monkeypatch.setattr(tasks.delivery, "send_chunk", send)
+
+    tasks.send_batches()
+
+    assert good.counts()["sent"] == 2
+    assert broken.counts()["created"] == 2
+
+
+def test_one_round_serves_every_batch(campaign, sandbox):
+    batches = [accepted_batch(campaign, 3), accepted_batch(campaign, 2)]
+
+    tasks.send_batches()
+
+    assert [batch.counts()["sent"] for batch in batches] == [3, 2]
+    assert not Batch.objects.filter(dispatched_at=None).exists()
