@@ -21,7 +21,9 @@ demo:
 
 test:
 	@$(set-up) test
-	@exec $(BIN)/python -m pytest -n logical $(ARGS)
+	@$(BIN)/python -m pytest -n logical --ignore tests/journeys $(ARGS)
+	@# The journeys run the whole product, which wants the machine for itself.
+	@exec $(BIN)/python -m pytest tests/journeys $(ARGS)
 
 lint:
 	@$(set-up) test
