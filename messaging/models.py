@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, Membership, TemplateBody
 from messaging.channels.base import DELIVERY_ERRORS, DeliveryError
-from messaging.states import PAGE_GROUPS, TERMINAL, WAITING, Status
+from messaging.states import PAGE_GROUPS, WAITING, Status
 from postman.accounts.models import User
 from postman.ids import PublicIdModel, new_id, now_ms
 
@@ -259,10 +259,6 @@ class Message(PublicIdModel):
     def full_message(self) -> str:
         """Exactly what was or will be sent; bodies never change, so neither does this."""
         return self.template_body.full_message(self.values)
-
-    @property
-    def is_finished(self) -> bool:
-        return self.status in TERMINAL
 
     @property
     def can_retry(self) -> bool:

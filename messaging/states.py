@@ -37,7 +37,6 @@ RANK = {
     Status.FAILURE: 6,
 }
 WAITING = (Status.CREATED, Status.ENQUEUED)
-UNDER_WAY = (Status.SENDING, Status.SENT, Status.SENT_TO_TELCO)
 TERMINAL = (Status.SUCCESS, Status.FAILURE)
 # What a page adds up, in this order; together they are all messages.
 PAGE_GROUPS = {
