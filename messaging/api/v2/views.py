@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from campaigns.models import Campaign
 from messaging import sending
 from messaging.api.v2.serializers import (
     MessageDetail,
@@ -22,6 +23,7 @@ from messaging.api.v2.serializers import (
     SingleSend,
 )
 from messaging.models import SENT_STATUSES, Batch, Message, MessageQuerySet
+from postman.accounts.models import User
 from postman.api.pagination import page_of
 from postman.errors import Refused
 from postman.ids import parse_public_id
@@ -30,14 +32,27 @@ from postman.ids import parse_public_id
 FORM_MARGIN = 64 * 1024
 
 
-class Messages(APIView):
+class CampaignView(APIView):
+    """An address under one campaign, open to the campaign's own keys."""
+
+    @property
+    def campaign(self) -> Campaign:
+        return self.request.auth.campaign  # type: ignore[union-attr]
+
+    @property
+    def caller(self) -> User:
+        """Who made the key: in whose name a program calls."""
+        return self.request.user  # type: ignore[return-value]
+
+
+class Messages(CampaignView):
     def post(self, request: Request, campaign_id: str) -> Response:
         """E1: send one message. The answer proves that it is stored; its outcome comes later."""
         asked = SingleSend(data=request.data)
         asked.is_valid(raise_exception=True)
         message = sending.send_message(
-            campaign=request.auth.campaign,  # type: ignore[union-attr]
-            creator=request.user,  # type: ignore[arg-type]
+            campaign=self.campaign,
+            creator=self.caller,
             via_api=True,
             **asked.validated_data,
         )
@@ -45,11 +60,11 @@ class Messages(APIView):
 
     def get(self, request: Request, campaign_id: str) -> Response:
         """E4: all messages of the campaign, single and batch, newest first."""
-        messages = Message.objects.filter(campaign=request.auth.campaign)  # type: ignore[union-attr]
+        messages = Message.objects.filter(campaign=self.campaign)
         return _list(request, messages, MessageInCampaign)
 
 
-class BatchSend(APIView):
+class BatchSend(CampaignView):
     parser_classes = [MultiPartParser]
 
     def post(self, request: Request, campaign_id: str) -> Response:
@@ -62,11 +77,10 @@ class BatchSend(APIView):
         upload = request.FILES.get("file")
         if not isinstance(upload, UploadedFile):
             raise Refused("Send the CSV file in a part named `file`.", "parameter_invalid")
-        campaign = request.auth.campaign  # type: ignore[union-attr]
-        batch = sending.send_file(campaign=campaign, creator=request.user, upload=upload)  # type: ignore[arg-type]
+        batch = sending.send_file(campaign=self.campaign, creator=self.caller, upload=upload)
         if batch.is_accepted:
             return Response({"isValid": True, "batchId": batch.public_id}, status=201)
-        report = reverse("batch-report", args=[campaign.id, batch.id])
+        report = reverse("batch-report", args=[self.campaign.id, batch.id])
         return Response(
             {
                 "isValid": False,
@@ -82,34 +96,34 @@ class BatchSend(APIView):
         )
 
 
-class MessageRetry(APIView):
+class MessageRetry(CampaignView):
     def post(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E2: send a failed message once more, under the same id."""
         message = sending.retry_message(
-            request.auth.campaign,  # type: ignore[union-attr]
+            self.campaign,
             parse_public_id(message_id, "message"),
-            by=request.user,  # type: ignore[arg-type]
+            by=self.caller,
         )
         return Response(MessageRetried(message).data, status=status.HTTP_201_CREATED)
 
 
-class BatchRetry(APIView):
+class BatchRetry(CampaignView):
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E6: send the failed messages of a batch once more. The answer has no body."""
         sending.retry_batch(
-            request.auth.campaign,  # type: ignore[union-attr]
+            self.campaign,
             parse_public_id(batch_id, "batch"),
-            by=request.user,  # type: ignore[arg-type]
+            by=self.caller,
         )
         return Response(status=status.HTTP_201_CREATED)
 
 
-class BatchMessages(APIView):
+class BatchMessages(CampaignView):
     def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E7: the messages of one batch, newest first."""
         wanted = parse_public_id(batch_id, "batch")
         batches = Batch.objects.filter(
-            campaign=request.auth.campaign,  # type: ignore[union-attr]
+            campaign=self.campaign,
             status__in=SENT_STATUSES,
         )
         if wanted is None or not batches.filter(id=wanted).exists():
@@ -125,12 +139,12 @@ def _list(request: Request, messages: MessageQuerySet, shown_as: type[MessageSho
     return Response({"data": shown_as(page.rows, many=True).data, "pageData": page.data})
 
 
-class OneMessage(APIView):
+class OneMessage(CampaignView):
     def get(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E3: one message and every attempt at it, newest first."""
         wanted = parse_public_id(message_id, "message")
         found = Message.objects.select_related("template_body", "batch", "creator").filter(
-            campaign=request.auth.campaign  # type: ignore[union-attr]
+            campaign=self.campaign
         )
         message = found.filter(id=wanted).first() if wanted else None
         if message is None:
