@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from messaging import delivery, ingest
-from messaging.models import Batch, BatchStatus, Message, ProviderEvent
+from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 
 logger = logging.getLogger(__name__)
 
@@ -87,3 +87,9 @@ def tick() -> None:
 @shared_task(name="messaging.fold_counters")
 def fold_counters() -> None:
     delivery.fold_counters()
+
+
+@shared_task(name="messaging.forget")
+def forget() -> None:
+    """What is kept for a time only, and whose time is over."""
+    IdempotencyKey.objects.expired(timezone.now()).delete()

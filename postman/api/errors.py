@@ -21,8 +21,10 @@ STATUS = {
     "resource_not_found": 404,
     "invalid_path": 404,
     "method_not_allowed": 405,
+    "idempotency_key_in_use": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
+    "idempotency_key_reused": 422,
     "too_many_requests": 429,
 }
 CODES = {

@@ -1,5 +1,6 @@
 """What is true everywhere. `local`, `test` and `production` change only what differs."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,7 @@ CELERY_TASK_ROUTES = {
     "messaging.apply_receipts": {"queue": "receipts"},
     "messaging.tick": {"queue": "sweep"},
     "messaging.fold_counters": {"queue": "sweep"},
+    "messaging.forget": {"queue": "sweep"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
 CELERY_DB_REUSE_MAX = 10_000
@@ -191,6 +193,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.fold_counters",
         "schedule": 15.0,
         "options": {"expires": 15},
+    },
+    "forget": {
+        "task": "messaging.forget",
+        "schedule": 60.0 * 60.0,
+        "options": {"expires": 600},
     },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
@@ -224,6 +231,8 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "postman.api.negotiation.AlwaysJson",
     "UNAUTHENTICATED_USER": None,
 }
+# How long a call waits for another with its `Idempotency-Key` that is being carried out.
+IDEMPOTENCY_PATIENCE = timedelta(seconds=10)
 
 # --- Logs -------------------------------------------------------------------------------------
 _shared: list[Any] = [

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Attempt, Batch, Message
-from messaging.states import in_api
+from messaging.states import Status, in_api
 
 SINGAPORE = ZoneInfo("Asia/Singapore")
 
@@ -174,7 +174,12 @@ class MessageDetail(WithTemplate):
         return batches_of(message)
 
     def get_attempts(self, message: Message) -> list[dict[str, Any]]:
-        return [AttemptBrief(a).data for a in message.attempts.order_by("-number")]
+        """A message that waits shows the attempt that it waits for, which has no row yet."""
+        made = message.attempts.order_by("-number")
+        if message.status == Status.CREATED:
+            coming = Attempt(status=Status.CREATED, created_at=message.updated_at)
+            return [AttemptBrief(attempt).data for attempt in (coming, *made)]
+        return [AttemptBrief(attempt).data for attempt in made]
 
 
 def batches_of(message: Message) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The v2 API (v2-sms §4): one small class an address, its objects made in `serializers`."""
 
 import re
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 
 from campaigns.models import Campaign
 from messaging import sending
+from messaging.api.idempotency import once
 from messaging.api.v2.serializers import (
     MessageDetail,
     MessageInBatch,
@@ -44,10 +46,17 @@ class CampaignView(APIView):
         """Who made the key: in whose name a program calls."""
         return self.request.user  # type: ignore[return-value]
 
+    def once(self, act: Callable[[], Response]) -> Response:
+        """Carry the call out, or answer as before where it repeats its `Idempotency-Key`."""
+        return once(self.request, self.campaign.id, act)
+
 
 class Messages(CampaignView):
     def post(self, request: Request, campaign_id: str) -> Response:
         """E1: send one message. The answer proves that it is stored; its outcome comes later."""
+        return self.once(lambda: self._send(request))
+
+    def _send(self, request: Request) -> Response:
         asked = SingleSend(data=request.data)
         asked.is_valid(raise_exception=True)
         message = sending.send_message(
@@ -74,7 +83,9 @@ class BatchSend(CampaignView):
             raise Refused("The file is larger than 40 MB. Split it.", "parameter_invalid")
         http_request = request._request
         http_request.upload_handlers = [TemporaryFileUploadHandler(http_request)]
-        upload = request.FILES.get("file")
+        return self.once(lambda: self._send(request.FILES.get("file")))
+
+    def _send(self, upload: object) -> Response:
         if not isinstance(upload, UploadedFile):
             raise Refused("Send the CSV file in a part named `file`.", "parameter_invalid")
         batch = sending.send_file(campaign=self.campaign, creator=self.caller, upload=upload)
@@ -99,6 +110,9 @@ class BatchSend(CampaignView):
 class MessageRetry(CampaignView):
     def post(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E2: send a failed message once more, under the same id."""
+        return self.once(lambda: self._retry(message_id))
+
+    def _retry(self, message_id: str) -> Response:
         message = sending.retry_message(
             self.campaign,
             parse_public_id(message_id, "message"),
@@ -110,6 +124,9 @@ class MessageRetry(CampaignView):
 class BatchRetry(CampaignView):
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E6: send the failed messages of a batch once more. The answer has no body."""
+        return self.once(lambda: self._retry(batch_id))
+
+    def _retry(self, batch_id: str) -> Response:
         sending.retry_batch(
             self.campaign,
             parse_public_id(batch_id, "batch"),
