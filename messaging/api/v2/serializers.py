@@ -175,11 +175,12 @@ class MessageDetail(WithTemplate):
 
     def get_attempts(self, message: Message) -> list[dict[str, Any]]:
         """A message that waits shows the attempt that it waits for, which has no row yet."""
-        made = message.attempts.order_by("-number")
-        if message.status == Status.CREATED:
+        attempts = list(message.attempts.order_by("-number"))
+        # It may have been claimed between the two reads.
+        if message.status == Status.CREATED and len(attempts) == message.attempts_made:
             coming = Attempt(status=Status.CREATED, created_at=message.updated_at)
-            return [AttemptBrief(attempt).data for attempt in (coming, *made)]
-        return [AttemptBrief(attempt).data for attempt in made]
+            attempts.insert(0, coming)
+        return [AttemptBrief(attempt).data for attempt in attempts]
 
 
 def batches_of(message: Message) -> list[dict[str, Any]]:
