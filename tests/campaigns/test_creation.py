@@ -339,6 +339,7 @@ def test_step_3_waits_for_step_2(browser, officer):
 # Step 3 --------------------------------------------------------------------------------------
 
 
+# v2-sms §13.20
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -378,6 +379,7 @@ def test_a_thousand_characters_do_and_variables_do_not_count(browser, draft):
     assert answer.status_code == 302
 
 
+# v2-sms §13.20
 def test_languages_with_different_variables_say_which_is_missing_where(browser, draft):
     answer = post_text(
         browser, draft, english="{{name}} {{date}}", malay="{{name}}", chinese="{{date}}"
@@ -433,6 +435,7 @@ def test_leaving_keeps_what_was_typed_faults_and_all(browser, draft, do, page):
     assert draft.bodies == {"english": "Dear {{Name}}"}
 
 
+# v2-sms §13.20
 def test_checking_shows_faults_counts_and_preview_without_creating(browser, draft):
     answer = post_text(browser, draft, do="check", english="Dear {{Name}} " + "x" * 320)
 

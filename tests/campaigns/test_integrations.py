@@ -130,6 +130,7 @@ def test_an_address_can_be_removed_even_the_last_one(campaign, browser, allowed,
 # Keys ----------------------------------------------------------------------------------------
 
 
+# v2-sms §13.18
 def test_a_secret_is_shown_once_and_kept_nowhere(campaign, browser, allowed, officer):
     answer = create(browser, campaign, "Clinic system")
 
@@ -152,6 +153,7 @@ def test_a_secret_is_shown_once_and_kept_nowhere(campaign, browser, allowed, off
     assert actions() == [("key.created", {"key": str(key.pk), "shown": key.shown})]
 
 
+# v2-sms §13.18
 def test_the_list_shows_a_mask_who_made_it_and_its_last_use(campaign, browser, allowed, officer):
     _, secret = create_key(campaign=campaign, label="Clinic", by=officer)
 

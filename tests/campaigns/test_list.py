@@ -155,6 +155,7 @@ def test_unfinished_drafts_are_offered_to_their_creator_alone(officer, client_of
     assert "Half done" not in theirs
 
 
+# v2-sms §13.16
 def test_administrators_see_who_deleted_which_campaign_of_their_agency(officer, client_of):
     gone = CampaignFactory(creator=officer, name="Gone")
     delete_campaign(gone, typed_name="Gone", by=officer)

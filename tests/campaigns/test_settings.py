@@ -59,6 +59,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(client, addresses_of, name,
     assert answer.url.startswith("/login?next=")
 
 
+# v2-sms §13.19
 @pytest.mark.parametrize("role", [None, Role.MEMBER, Role.RESTRICTED])
 @pytest.mark.parametrize(("name", "method"), ROUTES)
 def test_settings_do_not_exist_for_those_who_do_not_own_the_campaign(

@@ -40,6 +40,7 @@ def test_no_footer_holds_a_blocked_character(language):
     assert sms.blocked_characters(sms.FOOTERS[language], language) == []
 
 
+# v2-sms §13.21
 @pytest.mark.parametrize(
     ("text", "segments"),
     [

@@ -287,6 +287,7 @@ def test_nobody_watches_an_old_message(client_of, officer, campaign):
 # Who may see what --------------------------------------------------------------------------
 
 
+# v2-sms §13.19
 def test_a_restricted_member_sees_only_what_they_sent_by_hand(client_of, officer, campaign):
     clerk = member(campaign, "member_restricted")
     mine = make_message(campaign, creator=clerk, recipient="6590000001")

@@ -42,6 +42,7 @@ def error_of(answer):
     return answer.status_code, error["code"]
 
 
+# v2-sms §13.1
 def test_a_message_is_accepted_and_shown_as_the_contract_says(call, campaign):
     answer = call("post", body=GOOD)
 
@@ -106,6 +107,7 @@ def test_a_batch_message_names_its_batch(call, campaign):
     assert shown["BatchMessage"]["batchId"] == batch.public_id
 
 
+# v2-sms §13.5
 def test_without_a_key_it_asks_for_one(call):
     assert error_of(call("post", body=GOOD, secret="")) == (401, "authentication_required")
 
@@ -115,6 +117,7 @@ def test_a_wrong_key_is_refused(call, secret):
     assert error_of(call("post", body=GOOD, secret=secret)) == (401, "invalid_api_key_provided")
 
 
+# v2-sms §13.5
 def test_a_key_of_another_campaign_is_refused(call, campaign):
     other = CampaignFactory()
     AllowedAddress.objects.create(campaign=other, address="127.0.0.1")
@@ -139,6 +142,7 @@ def test_a_deleted_campaign_answers_as_for_a_wrong_key(call, campaign):
     assert error_of(call("post", body=GOOD)) == (401, "invalid_api_key_provided")
 
 
+# v2-sms §13.5
 def test_an_address_that_is_not_allowed_is_a_400(call):
     answer = call("post", body=GOOD, REMOTE_ADDR="203.0.113.9")
 
@@ -205,6 +209,7 @@ def test_a_message_of_another_campaign_does_not_exist(call, sandbox):
     assert error_of(call("get", f"/{stranger.public_id}")) == (404, "resource_not_found")
 
 
+# v2-sms §13.5
 def test_an_unknown_address_of_the_api_is_an_invalid_path(client):
     assert error_of(client.get("/api/v2/nothing")) == (404, "invalid_path")
 

@@ -41,6 +41,7 @@ def test_a_good_file_is_accepted_whole(post, campaign, sandbox):
     assert set(Message.objects.values_list("via_api", flat=True)) == {True}
 
 
+# v2-sms §13.12
 def test_one_bad_row_refuses_the_file_with_a_report(post, campaign, client_of):
     answer = post(file(csv_of(2) + b"81230001,french,,Clinic\n"))
 
@@ -78,6 +79,7 @@ def test_what_is_no_file_of_recipients_is_refused(post, parts):
     assert not Message.objects.exists()
 
 
+# v2-sms §13.11
 def test_forty_megabytes_and_one_byte_are_too_much(post, settings):
     settings.BATCH_BYTES_LIMIT = len(csv_of(3))
 
@@ -85,6 +87,7 @@ def test_forty_megabytes_and_one_byte_are_too_much(post, settings):
     assert error_of(post(file(csv_of(3) + b" "))) == (400, "parameter_invalid")
 
 
+# v2-sms §13.11
 def test_the_test_site_takes_twenty_rows(post, settings):
     settings.BATCH_ROW_LIMIT = 20
 

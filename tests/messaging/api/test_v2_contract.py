@@ -2,6 +2,7 @@
 test proves. Where each acceptance check is proven: `grep -rn "v2-sms §13" tests`."""
 
 import base64
+import runpy
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from campaigns.models import AllowedAddress, ApiKey
 from messaging import delivery, sending
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Batch, Message
+from postman.settings import base
 from tests.factories import CampaignFactory, UserFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
 
@@ -565,6 +567,26 @@ def test_every_endpoint_of_a_deleted_campaign_refuses(call, campaign, client_of)
     administrator = UserFactory(agency=campaign.agency, is_agency_administrator=True)
     page = client_of(administrator).get(reverse("campaign-list"), {"show": "deleted"})
     assert [row.name for row in page.context["page"]] == ["Appointments"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "prefix", "rows", "notice"),
+    [
+        ("production", "key_live_", None, ""),
+        ("test", "key_test_", 20, "This is only a training message. Please ignore it."),
+        ("loadtest", "key_load_", None, ""),
+    ],
+)
+def test_each_site_has_its_own_rules(monkeypatch, environment, prefix, rows, notice):
+    """v2-sms §13.11: where the twenty rows and the forty megabytes come from (§2)."""
+    monkeypatch.setenv("POSTMAN_ENVIRONMENT", environment)
+
+    rules = runpy.run_path(base.__file__)
+
+    assert rules["API_KEY_PREFIX"] == prefix
+    assert rules["BATCH_ROW_LIMIT"] == rows
+    assert rules["BATCH_BYTES_LIMIT"] == 40 * 1024 * 1024
+    assert rules["TRAINING_NOTICE"] == notice
 
 
 # --- Every code of §8.2 ---------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def error_of(answer):
 NOT_FAILED = (400, "message_not_found_or_retry_message_not_in_failure_status")
 
 
+# v2-sms §13.9
 def test_a_failed_message_is_sent_once_more_under_the_same_id(post, campaign, sandbox):
     message = single(campaign)
     fail()
@@ -52,6 +53,7 @@ def test_a_failed_message_is_sent_once_more_under_the_same_id(post, campaign, sa
     assert [a.status for a in message.attempts.order_by("number")] == ["failure", "sent"]
 
 
+# v2-sms §13.9
 def test_three_retries_and_no_more(post, campaign):
     message = single(campaign)
     fail()
@@ -65,6 +67,7 @@ def test_three_retries_and_no_more(post, campaign):
     assert Attempt.objects.count() == 4
 
 
+# v2-sms §13.9
 @pytest.mark.parametrize("status", ["created", "sending", "unknown", "sent", "success"])
 def test_only_a_failed_message_may_be_retried(post, campaign, status):
     message = single(campaign)
@@ -113,6 +116,7 @@ def test_a_retry_asked_for_twice_at_once_happens_once(campaign):
 # Batches -----------------------------------------------------------------------------------
 
 
+# v2-sms §13.14
 def test_the_failed_messages_of_a_batch_are_sent_once_more(post, campaign, sandbox):
     batch = accepted_batch(campaign, 3)
     fail(batch.id)
@@ -125,6 +129,7 @@ def test_the_failed_messages_of_a_batch_are_sent_once_more(post, campaign, sandb
     assert sorted(Message.objects.values_list("status", flat=True)) == ["sent", "sent", "success"]
 
 
+# v2-sms §13.14
 def test_a_batch_that_is_still_being_made_cannot_be_retried(post, campaign):
     batch = sending.send_batch(upload(campaign, csv_of(2)), by=campaign.creator)
 
@@ -133,6 +138,7 @@ def test_a_batch_that_is_still_being_made_cannot_be_retried(post, campaign):
     assert error_of(answer) == (400, "batch_not_found_or_is_not_retryable")
 
 
+# v2-sms §13.14
 def test_a_batch_with_messages_that_wait_fails_and_says_so_and_is_sent_on(post, campaign, sandbox):
     batch = accepted_batch(campaign, 2)
 
@@ -145,6 +151,7 @@ def test_a_batch_with_messages_that_wait_fails_and_says_so_and_is_sent_on(post, 
     assert Batch.objects.get().dispatched_at is not None
 
 
+# v2-sms §13.14
 def test_a_batch_without_failures_has_nothing_to_retry(post, campaign, sandbox):
     batch = accepted_batch(campaign, 2)
     delivery.send_chunk(batch.id)
