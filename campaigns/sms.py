@@ -1,4 +1,4 @@
-"""What an SMS is: its layout, its characters, its segments, its price.
+"""What an SMS is: its layout, its characters, its segments.
 
 The composer in the browser computes the same live; the tables here are the one source for both.
 """
@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from types import MappingProxyType
 
 # Languages ---------------------------------------------------------------------------------
@@ -368,23 +367,3 @@ def _pack(costs: list[int], size: int) -> int:
             segments, room = segments + 1, size
         room -= cost
     return segments
-
-
-# Price -------------------------------------------------------------------------------------
-
-# Millionths of a Singapore dollar a segment, so that sums over millions of messages are exact.
-LOCAL_PRICE_MICROS = 46_000
-FOREIGN_PRICE_MICROS = 230_000
-
-
-def price_micros(country_is_local: bool, segments: int) -> int:
-    return segments * (LOCAL_PRICE_MICROS if country_is_local else FOREIGN_PRICE_MICROS)
-
-
-def price(country_is_local: bool, segments: int) -> Decimal:
-    """In Singapore dollars, before GST."""
-    return dollars(price_micros(country_is_local, segments))
-
-
-def dollars(micros: int) -> Decimal:
-    return Decimal(micros) / 1_000_000

@@ -22,6 +22,7 @@ from operator import itemgetter
 from typing import BinaryIO, NamedTuple, TextIO
 
 from campaigns import sms, templating
+from messaging import pricing
 
 CHUNK = 5_000
 SAMPLE = 100
@@ -178,7 +179,7 @@ class Reader:
     @property
     def cost_micros(self) -> int:
         return sum(
-            count * sms.price_micros(is_local, segments)
+            count * pricing.price_micros(is_local, segments)
             for (_, is_local, segments), count in self._tally.items()
         )
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
-from messaging import sending
+from messaging import pricing, sending
 from messaging.forms import BatchFilter, ScheduleForm, UploadForm, is_night
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, StagedRow
 from messaging.states import PAGE_GROUPS
@@ -250,8 +250,8 @@ def review(batch: Batch) -> dict[str, Any]:
                     "label": label,
                     "messages": sum(by_segments.values()),
                     "segments": segments,
-                    "price": sms.price_micros(is_local, 1),
-                    "cost": sms.price_micros(is_local, segments),
+                    "price": pricing.price_micros(is_local, 1),
+                    "cost": pricing.price_micros(is_local, segments),
                 }
             )
     messages = sum(place["messages"] for place in places)

@@ -1,6 +1,7 @@
 """What is true everywhere. `local`, `test` and `production` change only what differs."""
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ BATCH_BYTES_LIMIT = 40 * 1024 * 1024
 # A line of fifty characters before every text of the test site (v2-sms §2, §6.3).
 TRAINING_NOTICE = TEST_NOTICE if POSTMAN_ENVIRONMENT == "test" else ""
 DEFAULT_SENDER_ID = "gov.sg"
+# Singapore dollars a segment, to six decimals, before GST (v2-sms §10.6).
+SMS_PRICES = {
+    "local": Decimal(env.str("SMS_PRICE_LOCAL", "0.046")),
+    "foreign": Decimal(env.str("SMS_PRICE_FOREIGN", "0.23")),
+}
+if POSTMAN_ENVIRONMENT != "production":
+    SMS_PRICES = dict.fromkeys(SMS_PRICES, Decimal(0))
 
 INSTALLED_APPS = [
     "postman.accounts",

@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,10 +201,3 @@ def test_blocked_characters_come_with_what_to_do():
         "Remove ^ (circumflex accent).",
         "Remove the emoji 😀 (grinning face).",
     ]
-
-
-def test_the_price_follows_segments_and_country():
-    assert sms.price(True, 3) == Decimal("0.138")
-    assert sms.price(False, 2) == Decimal("0.46")
-    assert sms.price_micros(True, 1_000_000) == 46_000_000_000
-    assert sms.dollars(46_000) == Decimal("0.046")
