@@ -1,5 +1,7 @@
 """The objects of the v2 API (v2-sms §6.1), under the names of the contract."""
 
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -10,6 +12,7 @@ from rest_framework import serializers
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Attempt, Batch, Message
 from messaging.states import Status, in_api
+from postman.api.answers import Answer
 
 SINGAPORE = ZoneInfo("Asia/Singapore")
 
@@ -18,7 +21,13 @@ class Timestamp(serializers.DateTimeField):
     """`2025-01-10T09:15:02.118+08:00`: Singapore's time to the millisecond (v2-sms §1.2)."""
 
     def to_representation(self, value: Any) -> str:
-        return value.astimezone(SINGAPORE).isoformat(timespec="milliseconds")
+        return in_singapore(value)
+
+
+# All messages of a batch share one moment.
+@lru_cache(maxsize=4096)
+def in_singapore(value: datetime) -> str:
+    return value.astimezone(SINGAPORE).isoformat(timespec="milliseconds")
 
 
 class Anything(serializers.Field):
@@ -45,7 +54,7 @@ class PublicId(serializers.CharField):
         return f"{self.prefix}_{value}"
 
 
-class MessageRetried(serializers.Serializer):
+class MessageRetried(Answer):
     """E2, which leaves the language out (v2-sms §4.2)."""
 
     createdAt = Timestamp(source="created_at")
@@ -69,7 +78,7 @@ class MessageShort(MessageRetried):
     language = serializers.CharField(source="template_body.language")
 
 
-class TemplateBodyObject(serializers.Serializer):
+class TemplateBodyObject(Answer):
     createdAt = Timestamp(source="created_at")
     updatedAt = Timestamp(source="updated_at")
     id = serializers.CharField()
@@ -79,7 +88,7 @@ class TemplateBodyObject(serializers.Serializer):
     creatorId = PublicId("user", source="creator_id")
 
 
-class BatchObject(serializers.Serializer):
+class BatchObject(Answer):
     createdAt = Timestamp(source="created_at")
     updatedAt = Timestamp(source="updated_at")
     id = PublicId("batch")
@@ -94,7 +103,7 @@ class BatchObject(serializers.Serializer):
         return batch.status if batch.is_accepted else "created"
 
 
-class AttemptBrief(serializers.Serializer):
+class AttemptBrief(Answer):
     status = serializers.SerializerMethodField()
     createdAt = Timestamp(source="created_at")
 
@@ -108,7 +117,7 @@ class AttemptBrief(serializers.Serializer):
         return shown
 
 
-class AttemptFull(serializers.Serializer):
+class AttemptFull(Answer):
     """An attempt as the lists show it; `errorType` and `errorCode` are null unless it failed."""
 
     sentAt = Timestamp(source="sent_at")
@@ -188,8 +197,8 @@ def batches_of(message: Message) -> list[dict[str, Any]]:
     if message.batch is None:
         return []
     joint = {
-        "createdAt": Timestamp().to_representation(message.created_at),
-        "updatedAt": Timestamp().to_representation(message.created_at),
+        "createdAt": in_singapore(message.created_at),
+        "updatedAt": in_singapore(message.created_at),
         "id": str(message.row),
         "batchId": message.batch.public_id,
         "messageId": message.public_id,
