@@ -174,11 +174,15 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     """
     now = now_ms()
     lease_until = now + LEASE
-    lane = "batch_id = %(batch)s" if batch_id else "batch_id IS NULL"
+    lane = "batch_id = %(batch)s AND EXISTS (SELECT FROM open)" if batch_id else "batch_id IS NULL"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH due AS (
+            -- Locked, so that after an officer's stop has committed nothing more is claimed.
+            WITH open AS (
+                SELECT FROM messaging_batch
+                WHERE id = %(batch)s AND stopped_at IS NULL FOR SHARE
+            ), due AS (
                 SELECT id, status FROM messaging_message
                 WHERE {lane} AND status IN ('created', 'enqueued')
                     AND (due_at IS NULL OR due_at <= %(now)s)
@@ -251,9 +255,13 @@ def send_chunk(batch_id: UUID | None) -> int:
     claimed = claim(batch_id)
     if claimed:
         _record_whatever_happens(deliver(claimed))
-    elif batch_id:
+        return len(claimed)
+    if batch_id is None:
+        return 0
+    cancelled = cancel_chunk(batch_id)
+    if not cancelled:
         _mark_dispatched(batch_id)
-    return len(claimed)
+    return cancelled
 
 
 def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
@@ -550,6 +558,52 @@ def _mark_dispatched(batch_id: UUID) -> None:
             return
         if not Message.objects.filter(batch_id=batch_id, status__in=WAITING).exists():
             Batch.objects.filter(id=batch_id).update(dispatched_at=now_ms(), updated_at=now_ms())
+
+
+@transaction.atomic
+def cancel_chunk(batch_id: UUID, limit: int = EXPAND_CHUNK) -> int:
+    """Of a batch that an officer cancelled, end a chunk of what has not left; returns its size.
+
+    A message that failed and waited for its retry goes back to what its last attempt says.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH cancelled AS (
+                SELECT FROM messaging_batch
+                WHERE id = %(batch)s AND cancelled_at IS NOT NULL FOR SHARE
+            ), due AS (
+                SELECT id, status, attempts_made FROM messaging_message
+                WHERE batch_id = %(batch)s AND status IN ('created', 'enqueued')
+                    AND EXISTS (SELECT FROM cancelled)
+                ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+            ), let_go AS (
+                UPDATE messaging_attempt a
+                SET status = 'cancelled', lease_until = NULL, updated_at = %(now)s
+                FROM due
+                WHERE a.message_id = due.id AND a.number = due.attempts_made
+                    AND a.status = 'enqueued'
+            ), ended AS (
+                UPDATE messaging_message m
+                SET updated_at = %(now)s, due_at = NULL, status = CASE
+                    WHEN due.status = 'created' AND due.attempts_made > 0 THEN 'failure'
+                    ELSE 'cancelled'
+                END
+                FROM due WHERE m.id = due.id
+                RETURNING m.campaign_id, due.status AS was, m.status AS becomes
+            )
+            SELECT campaign_id, was, becomes, count(*) FROM ended GROUP BY 1, 2, 3
+            """,
+            {"batch": batch_id, "limit": limit, "now": now_ms()},
+        )
+        ended = cursor.fetchall()
+    changes: Tally[str] = Tally()
+    for _, was, becomes, number in ended:
+        changes[was] -= number
+        changes[becomes] += number
+    if ended:
+        count(ended[0][0], batch_id, changes)
+    return sum(number for *_, number in ended)
 
 
 # --- Receipts -------------------------------------------------------------------------------------

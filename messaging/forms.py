@@ -24,6 +24,7 @@ STATUS_CHOICES = [
     ("delivered", "Delivered"),
     ("failed", "Failed"),
     ("unknown", "Outcome unknown"),
+    ("cancelled", "Cancelled"),
 ]
 JOB_CHOICES = [("", "Single and batch"), ("single", "Single"), ("batch", "Batch")]
 BATCH_CHOICES = [

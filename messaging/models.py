@@ -65,9 +65,13 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return self.filter(campaign__in=Campaign.objects.alive())
 
     def being_sent(self, now: datetime) -> BatchQuerySet:
-        """Batches with messages that wait to be handed over, the longest-waiting first."""
+        """Batches with messages that wait to be handed over, the longest-waiting first.
+
+        Of those that were stopped, the ones whose rest was cancelled: it waits for that.
+        """
         return self.filter(
             Q(hold_until=None) | Q(hold_until__lte=now),
+            Q(stopped_at=None) | Q(cancelled_at__isnull=False),
             status__in=SENT_STATUSES,
             dispatched_at=None,
             campaign__deleted_at=None,
@@ -113,6 +117,9 @@ class Batch(PublicIdModel):
     lease_until = models.DateTimeField(null=True)
     # Every message has been handed over at least once; None while some still wait.
     dispatched_at = models.DateTimeField(null=True)
+    # An officer said stop: no message of it is claimed. The rest may then be cancelled.
+    stopped_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)
     # The provider was away or asked for patience: no message of this batch leaves before then.
     hold_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
@@ -150,6 +157,10 @@ class Batch(PublicIdModel):
                 condition=~Q(status="scheduled") | Q(scheduled_at__isnull=False),
                 name="scheduled_batches_have_a_time",
             ),
+            models.CheckConstraint(
+                condition=Q(cancelled_at=None) | Q(stopped_at__isnull=False),
+                name="only_stopped_batches_are_cancelled",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -158,6 +169,17 @@ class Batch(PublicIdModel):
     @property
     def is_accepted(self) -> bool:
         return self.status in SENT_STATUSES
+
+    @property
+    def is_stopped(self) -> bool:
+        """An officer has yet to say whether the rest is to go on."""
+        return bool(self.stopped_at and not self.cancelled_at and not self.dispatched_at)
+
+    @property
+    def is_retryable(self) -> bool:
+        """All its messages exist, and what waits of a stopped one is settled."""
+        is_settled = not self.stopped_at or bool(self.dispatched_at)
+        return self.status in RETRYABLE_STATUSES and is_settled
 
     def counts(self) -> dict[str, int]:
         """Status → number of its messages now. One query over counters, never over messages."""

@@ -19,6 +19,7 @@ from messaging import delivery, ingest, tasks
 from messaging.models import (
     MAX_RETRIES,
     RETRYABLE_STATUSES,
+    SENT_STATUSES,
     Batch,
     BatchStatus,
     Counter,
@@ -141,9 +142,7 @@ def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> M
     """
     found = Message.objects.select_for_update(of=("self",)).select_related("batch")
     message = found.filter(campaign=campaign, id=message_id).first() if message_id else None
-    is_ours_to_retry = message is not None and (
-        message.batch is None or message.batch.status in RETRYABLE_STATUSES
-    )
+    is_ours_to_retry = message is not None and (message.batch is None or message.batch.is_retryable)
     if message is None or not is_ours_to_retry or message.status != Status.FAILURE:
         raise Refused(
             "This campaign has no such message, or it has not failed.",
@@ -159,7 +158,7 @@ def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> M
     _count_retried(campaign.id, message.batch_id, 1)
     audit.record("message.retried", by=by, on=message)
     if message.batch_id:
-        Batch.objects.filter(id=message.batch_id).update(dispatched_at=None)
+        Batch.objects.filter(id=message.batch_id).update(**_ON_ITS_WAY)
         ring(tasks.send_batches)
     else:
         ring(tasks.send_singles)
@@ -172,7 +171,7 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
     Returns how many; raises Refused. Of two at once, the second finds nothing that failed.
     """
     batch = Batch.objects.filter(campaign=campaign, id=batch_id).first() if batch_id else None
-    if batch is None or batch.status not in RETRYABLE_STATUSES:
+    if batch is None or not batch.is_retryable:
         raise Refused(
             "This campaign has no such batch, or its messages are still being made.",
             "batch_not_found_or_is_not_retryable",
@@ -196,11 +195,15 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
             )
         _count_retried(campaign.id, batch.id, retried)
         Batch.objects.filter(id=batch.id).update(
-            status=BatchStatus.ENQUEUED, dispatched_at=None, updated_at=now_ms()
+            status=BatchStatus.ENQUEUED, updated_at=now_ms(), **_ON_ITS_WAY
         )
         audit.record("batch.retried", by=by, on=batch, messages=retried)
         ring(tasks.send_batches)
     return retried
+
+
+# Some of its messages wait to be handed over, and nobody has stopped them.
+_ON_ITS_WAY: dict[str, None] = {"dispatched_at": None, "stopped_at": None, "cancelled_at": None}
 
 
 def _count_retried(campaign_id: UUID, batch_id: UUID | None, number: int) -> None:
@@ -312,6 +315,50 @@ def unschedule_batch(batch: Batch, *, by: User) -> Batch:
     _move(batch, (BatchStatus.SCHEDULED,), BatchStatus.READY, scheduled_at=None)
     audit.record("batch.unscheduled", by=by, on=batch)
     return batch
+
+
+@transaction.atomic
+def stop_batch(batch: Batch, *, by: User) -> Batch:
+    """Let no more of it leave: from here on nothing is claimed, at most a chunk is in flight.
+
+    Raises Refused where all of it has left, or it is stopped already.
+    """
+    _decide(batch, {"stopped_at": None, "dispatched_at": None}, stopped_at=now_ms())
+    audit.record("batch.stopped", by=by, on=batch)
+    return batch
+
+
+@transaction.atomic
+def resume_batch(batch: Batch, *, by: User) -> Batch:
+    """Go on where it was stopped."""
+    _decide(batch, _STOPPED, stopped_at=None)
+    audit.record("batch.resumed", by=by, on=batch)
+    ring(tasks.send_batches)
+    return batch
+
+
+@transaction.atomic
+def cancel_batch(batch: Batch, *, by: User) -> Batch:
+    """Of a stopped batch, cancel for good whatever has not left (`delivery.cancel_chunk`)."""
+    _decide(batch, _STOPPED, cancelled_at=now_ms())
+    audit.record("batch.cancelled", by=by, on=batch)
+    ring(tasks.send_batches)
+    return batch
+
+
+_STOPPED = {"stopped_at__isnull": False, "cancelled_at": None, "dispatched_at": None}
+
+
+def _decide(batch: Batch, where: Mapping[str, Any], **facts: Any) -> None:
+    mine = Batch.objects.of_living_campaigns().filter(id=batch.id, status__in=SENT_STATUSES)
+    decided = mine.filter(**where).update(updated_at=now_ms(), **facts)
+    batch.refresh_from_db()
+    if not decided:
+        raise Refused(
+            "This can no longer be done: somebody else decided on this batch, or all of its "
+            "messages have left.",
+            "batch_moved_on",
+        )
 
 
 @transaction.atomic

@@ -8,6 +8,8 @@
                             └→ unknown   nobody heard the outcome: never resent by itself;
                                          any later report moves it on
 
+    created, enqueued → cancelled            an officer stopped the batch and cancelled the rest
+
 A report only ever moves an attempt forward; what comes late or twice changes nothing. A retry is a
 new attempt, and only it brings a message back to `created`.
 """
@@ -20,6 +22,7 @@ class Status(TextChoices):
     ENQUEUED = "enqueued", "Pending"
     SENDING = "sending", "Pending"
     UNKNOWN = "unknown", "Outcome unknown"
+    CANCELLED = "cancelled", "Cancelled"
     SENT = "sent", "Sent"
     SENT_TO_TELCO = "sent_to_telco", "Sent to telco"
     SUCCESS = "success", "Delivered"
@@ -31,13 +34,14 @@ RANK = {
     Status.ENQUEUED: 1,
     Status.SENDING: 2,
     Status.UNKNOWN: 3,
+    Status.CANCELLED: 3,
     Status.SENT: 4,
     Status.SENT_TO_TELCO: 5,
     Status.SUCCESS: 6,
     Status.FAILURE: 6,
 }
 WAITING = (Status.CREATED, Status.ENQUEUED)
-TERMINAL = (Status.SUCCESS, Status.FAILURE)
+TERMINAL = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
 # What a page adds up, in this order; together they are all messages.
 PAGE_GROUPS = {
     "pending": (Status.CREATED, Status.ENQUEUED, Status.SENDING),
@@ -45,6 +49,7 @@ PAGE_GROUPS = {
     "delivered": (Status.SUCCESS,),
     "failed": (Status.FAILURE,),
     "unknown": (Status.UNKNOWN,),
+    "cancelled": (Status.CANCELLED,),
 }
 
 
@@ -62,5 +67,15 @@ def release(current: str) -> str:
 
 
 def in_api(status: str) -> str:
-    """The seven states of v2: an attempt with an unheard outcome is still being handed over."""
-    return Status.SENDING.value if status == Status.UNKNOWN else status
+    """The seven states of v2, which knows neither of these two.
+
+    An attempt with an unheard outcome is still being handed over; a message that was cancelled
+    will not arrive.
+    """
+    return _IN_API.get(status, status)
+
+
+_IN_API = {
+    Status.UNKNOWN.value: Status.SENDING.value,
+    Status.CANCELLED.value: Status.FAILURE.value,
+}

@@ -28,6 +28,7 @@ OUTCOMES = {
     "pending": "Pending",
     "unknown": "Outcome unknown",
     "failed": "Failed",
+    "cancelled": "Cancelled",
 }
 # Bars are drawn on a scale of so many units; one message among a million is still seen.
 SCALE = 1000

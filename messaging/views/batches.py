@@ -11,9 +11,10 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import CharField, Sum
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaigns import sms
 from campaigns.access import campaign_for
@@ -28,7 +29,8 @@ from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
 
 CARDS = 20
-COMPLETED = "Completed"
+COMPLETED, STOPPED, CANCELLING = "Completed", "Stopped", "Being cancelled"
+_CHIPS = {COMPLETED: "completed", STOPPED: "stopped", CANCELLING: "stopped"}
 FAULTS_SHOWN = 25
 STATES = {
     "checking": (BatchStatus.UPLOADED, BatchStatus.CHECKING),
@@ -118,13 +120,15 @@ def state_of(batch: Batch) -> str:
 
 
 def label_of(batch: Batch, counts: Mapping[str, int] | None) -> str:
+    if counts and counts["pending"] and batch.stopped_at:
+        return CANCELLING if batch.cancelled_at else STOPPED
     if batch.status == BatchStatus.ENQUEUED and counts and not is_under_way(counts):
         return COMPLETED
     return BatchStatus(batch.status).label
 
 
 def chip_of(batch: Batch, label: str) -> str:
-    return "completed" if label == COMPLETED else batch.status
+    return _CHIPS.get(label, batch.status)
 
 
 def is_under_way(counts: Mapping[str, int]) -> bool:
@@ -175,7 +179,8 @@ def _page(
 
 
 def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
-    counts = progress(batch, batch.counts())
+    by_status = batch.counts()
+    counts = progress(batch, by_status)
     label = label_of(batch, counts)
     now = timezone.now()
     done = counts["total"] - counts["pending"]
@@ -185,6 +190,9 @@ def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "counts": counts,
         "done": done,
         "is_under_way": is_under_way(counts),
+        "is_stopped": label == STOPPED,
+        # Claimed when the officer said stop: nobody can call these back.
+        "in_flight": by_status["sending"],
         "status_label": label,
         "chip": chip_of(batch, label),
         "is_poll": request.htmx.target == "batch-progress",  # type: ignore[attr-defined]
@@ -199,6 +207,8 @@ def poll_seconds(batch: Batch, counts: Mapping[str, int], now: datetime) -> int 
     """How soon to look again: at once while messages leave, seldom while receipts may still come."""
     if batch.status == BatchStatus.ENQUEUING_FAILED or not is_under_way(counts):
         return None
+    if label_of(batch, counts) == STOPPED:
+        return 5
     if counts["pending"]:
         return 2
     age = now - (batch.accepted_at or batch.created_at)
@@ -333,6 +343,54 @@ def discard(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -
     return _change(
         request, campaign_id, batch_id, sending.discard_batch, "Discarded. Nothing was sent."
     )
+
+
+# While it is being sent, and after -------------------------------------------------------------
+
+
+@require_POST
+@login_required
+def stop(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    return _change(request, campaign_id, batch_id, sending.stop_batch)
+
+
+@require_POST
+@login_required
+def resume(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    return _change(request, campaign_id, batch_id, sending.resume_batch, "Sending goes on.")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def cancel(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    """Cannot be taken back, so it is asked for on a page of its own."""
+    if request.method == "POST":
+        return _change(
+            request, campaign_id, batch_id, sending.cancel_batch, "The rest is cancelled."
+        )
+    campaign, membership = campaign_for(request, campaign_id)
+    batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
+    if not batch.is_stopped:
+        return redirect("batch", campaign.pk, batch.pk)
+    counts = progress(batch, batch.counts())
+    context = {"campaign": campaign, "membership": membership, "batch": batch, "counts": counts}
+    return render(request, "messaging/batch_cancel.html", context)
+
+
+@require_POST
+@login_required
+def retry(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
+    try:
+        retried = sending.retry_batch(campaign, batch.pk, by=membership.user)
+    except Refused as refused:
+        flash.error(request, refused.message)
+    else:
+        flash.success(
+            request, f"{retried:,} failed message{pluralize(retried)} will be sent again."
+        )
+    return redirect("batch", campaign.pk, batch.pk)
 
 
 def _change(

@@ -31,6 +31,7 @@ MEANINGS = [
         "It is never sent again by itself.",
     ),
     ("failed", "Failed", "It was not delivered; each message says why."),
+    ("cancelled", "Cancelled", "Its batch was stopped before it left, and the rest cancelled."),
 ]
 
 

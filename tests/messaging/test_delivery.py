@@ -326,7 +326,7 @@ def test_receipts_in_any_order_end_the_same(campaign, order):
     message.refresh_from_db()
     assert message.status == "success"
     assert Counter.objects.grouped() == {
-        "total": 1, "pending": 0, "sent": 0, "delivered": 1, "failed": 0, "unknown": 0,
+        "total": 1, "pending": 0, "sent": 0, "delivered": 1, "failed": 0, "unknown": 0, "cancelled": 0,
     }  # fmt: skip
 
 

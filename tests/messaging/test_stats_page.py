@@ -24,13 +24,15 @@ def stats(client, campaign, **asked):
 
 def test_the_totals_add_up_and_lead_to_their_messages(client_of, officer, campaign):
     tally(campaign, make_batch(campaign, "messages_enqueued"), total=900, success=800, failure=100)
-    tally(campaign, total=100, created=40, sent=50, unknown=10)
+    tally(campaign, total=100, created=35, sent=50, unknown=10, cancelled=5)
 
     answer = stats(client_of(officer), campaign)
 
     html = answer.content.decode()
     totals = {row["name"]: row["count"] for row in answer.context["totals"]}
-    assert totals == {"delivered": 800, "sent": 50, "pending": 40, "unknown": 10, "failed": 100}
+    assert totals == {
+        "delivered": 800, "sent": 50, "pending": 35, "unknown": 10, "failed": 100, "cancelled": 5,
+    }  # fmt: skip
     assert sum(totals.values()) == answer.context["counts"]["total"] == 1000
     assert "1,000 messages accepted" in html
     assert "80%" in html
