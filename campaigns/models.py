@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
@@ -54,7 +55,13 @@ class Campaign(PublicIdModel):
     name = models.CharField(max_length=25)
     recipient_type = models.CharField(max_length=20, choices=RecipientType.choices)
     sender_id = models.CharField(max_length=20, help_text="What the handset shows as the sender.")
-    calls_per_second = models.PositiveSmallIntegerField(default=DEFAULT_CALLS_PER_SECOND)
+    calls_per_second = models.PositiveSmallIntegerField(
+        default=DEFAULT_CALLS_PER_SECOND,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="API calls of the campaign in any one second. Empty: no limit.",
+    )
     created_at = models.DateTimeField(default=now_ms)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
@@ -70,7 +77,10 @@ class Campaign(PublicIdModel):
             models.CheckConstraint(
                 condition=models.Q(recipient_type__in=RecipientType.values),
                 name="campaigns_have_a_known_recipient_type",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(calls_per_second__gte=1), name="campaigns_may_call_at_all"
+            ),
         ]
 
     def __str__(self) -> str:

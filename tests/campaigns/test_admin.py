@@ -32,6 +32,20 @@ def test_the_rate_limit_is_all_that_can_be_changed(campaign, page, support, clie
     assert (event.actor, event.details) == (support, {"before": 10, "calls_per_second": 25})
 
 
+def test_an_empty_rate_limit_is_none_and_a_rate_of_nothing_is_a_mistake(
+    campaign, page, support, client_of
+):
+    client_of(support).post(page, {"calls_per_second": ""})
+    campaign.refresh_from_db()
+    assert campaign.calls_per_second is None
+
+    answer = client_of(support).post(page, {"calls_per_second": "0"})
+
+    assert "greater than or equal to 1" in answer.content.decode()
+    campaign.refresh_from_db()
+    assert campaign.calls_per_second is None
+
+
 def test_no_secret_is_shown(campaign, page, support, officer, client_of):
     key, secret = ApiKey.issue(campaign=campaign, creator=officer)
     TwilioCredentials.objects.create(

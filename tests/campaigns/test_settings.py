@@ -159,3 +159,14 @@ def test_about_shows_what_was_locked_and_how_to_get_the_log(campaign, officer, c
         reverse("campaign-log", args=[campaign.pk]),
     ):
         assert fact in page
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"), [(1, "1 API call a second"), (25, "25 API calls a second"), (None, "None")]
+)
+def test_about_shows_the_limit_that_was_agreed(campaign, officer, client_of, limit, shown):
+    type(campaign).objects.update(calls_per_second=limit)
+
+    page = client_of(officer).get(reverse("campaign-about", args=[campaign.pk])).content.decode()
+
+    assert f"<dt>Rate limit</dt><dd>{shown}</dd>" in page

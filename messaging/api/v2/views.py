@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from campaigns.models import Campaign
+from campaigns.throttling import CampaignThrottle
 from messaging import sending
 from messaging.api.idempotency import once
 from messaging.api.v2.serializers import (
@@ -37,6 +39,8 @@ FORM_MARGIN = 64 * 1024
 class CampaignView(APIView):
     """An address under one campaign, open to the campaign's own keys."""
 
+    throttle_classes = [CampaignThrottle]
+
     @property
     def campaign(self) -> Campaign:
         return self.request.auth.campaign  # type: ignore[union-attr]
@@ -45,6 +49,14 @@ class CampaignView(APIView):
     def caller(self) -> User:
         """Who made the key: in whose name a program calls."""
         return self.request.user  # type: ignore[return-value]
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        if rate_limit := getattr(request, "rate_limit", None):
+            rate_limit.stand_on(answer)
+        return answer
 
     def once(self, act: Callable[[], Response]) -> Response:
         """Carry the call out, or answer as before where it repeats its `Idempotency-Key`."""

@@ -211,6 +211,7 @@ def test_a_key_is_remembered_for_three_days(post):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("unlimited")
 def test_of_a_thousand_calls_at_once_one_makes_the_message(post):
     def call(_):
         answers = [post(body=GOOD) for _ in range(40)]

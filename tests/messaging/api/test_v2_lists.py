@@ -45,6 +45,7 @@ def test_the_newest_come_first_fifty_at_most(get, campaign):
 
 
 # v2-sms §13.15
+@pytest.mark.usefixtures("unlimited")
 def test_there_and_back_shows_the_same_pages(get, campaign):
     """Many rows of a batch share one moment, so the id must break the tie."""
     accepted_batch(campaign, 25)
