@@ -6,7 +6,7 @@ from typing import cast
 from django.http import Http404, HttpRequest
 
 from campaigns.models import Campaign, Membership, Role
-from postman.accounts.models import User
+from postman.accounts.models import Agency, User
 
 
 def campaign_for(
@@ -25,3 +25,22 @@ def campaign_for(
     if membership is None or (owner and membership.role != Role.OWNER):
         raise Http404("no such campaign")
     return membership.campaign, membership
+
+
+def agency_of_administrator(request: HttpRequest) -> Agency:
+    """The agency whose administrator (PIC) this person is; Http404 for everybody else."""
+    user = cast(User, request.user)
+    if not user.is_agency_administrator or user.agency is None:
+        raise Http404("no administrator of an agency")
+    return user.agency
+
+
+def billed_campaign_for(request: HttpRequest, campaign_id: uuid.UUID) -> Campaign:
+    """A campaign whose bill this person may see: its owners, and the administrators of its agency,
+    who also see those that were deleted (v2-sms §10A.10)."""
+    user = cast(User, request.user)
+    found = Campaign.objects.select_related("agency").filter(id=campaign_id).first()
+    if found and user.is_agency_administrator and found.agency_id == user.agency_id:
+        return found
+    campaign, _ = campaign_for(request, campaign_id, owner=True)
+    return campaign

@@ -11,7 +11,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import delivery, ingest
+from messaging import billing, delivery, ingest
 from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 
 logger = logging.getLogger(__name__)
@@ -93,3 +93,8 @@ def fold_counters() -> None:
 def forget() -> None:
     """What is kept for a time only, and whose time is over."""
     IdempotencyKey.objects.expired(timezone.now()).delete()
+
+
+@shared_task(name="messaging.charge_days")
+def charge_days() -> None:
+    billing.charge_days(seconds=SLICE_SECONDS)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import batches, campaign, compose, downloads, stats
+from .views import batches, billing, campaign, compose, downloads, stats
 
 _campaign = "<campaign_id:campaign_id>/"
 _batch = f"{_campaign}batches/<batch_id:batch_id>"
@@ -10,6 +10,8 @@ urlpatterns = [
     path(f"{_campaign}messages/<message_id:message_id>", campaign.message, name="message"),
     path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
     path(f"{_campaign}stats", stats.stats, name="campaign-stats"),
+    path(f"{_campaign}billing", billing.campaign_bill, name="campaign-billing"),
+    path(f"{_campaign}billing.csv", billing.campaign_bill_csv, name="campaign-billing-csv"),
     path(f"{_campaign}compose", compose.single, name="compose-single"),
     path(f"{_campaign}upload", compose.multiple, name="compose-multiple"),
     path(f"{_campaign}template.csv", compose.csv_template, name="csv-template"),

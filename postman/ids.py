@@ -12,6 +12,13 @@ def new_id() -> uuid.UUID:
     return uuid7()
 
 
+def first_id_of(moment: datetime) -> uuid.UUID:
+    """No id that was made at this moment or later is less: ids hold their time, so their index is
+    one of times as well."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
+
+
 def now_ms() -> datetime:
     """The time to the millisecond: all that the API shows, so that a cursor made of it is exact."""
     now = timezone.now()

@@ -17,6 +17,8 @@ urlpatterns = [
     path("campaigns/", include("campaigns.urls")),
     path("campaigns/", include("messaging.urls")),
     path("callbacks/", include("messaging.callbacks.urls")),
+    path("agency/", include("campaigns.agency_urls")),
+    path("agency/", include("messaging.agency_urls")),
     path("api/v2/", include("messaging.api.v2.urls")),
     path("admin/", admin.site.urls),
 ]

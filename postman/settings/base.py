@@ -189,6 +189,7 @@ CELERY_TASK_ROUTES = {
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
 CELERY_DB_REUSE_MAX = 10_000
+    "messaging.charge_days": {"queue": "reports"},
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # An outage leaves no heap of ticks behind: one that is late is worthless.
@@ -210,6 +211,11 @@ CELERY_BEAT_SCHEDULE = {
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,
+    "charge-days": {
+        "task": "messaging.charge_days",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
         "options": {"expires": 5, "queue": "urgent"},
     },
     "accounts-forget": {
