@@ -3,6 +3,7 @@ from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from postman import ids
+from postman.api import docs
 from postman.health import healthz, readyz
 
 register_converter(ids.CampaignId, "campaign_id")
@@ -18,6 +19,9 @@ urlpatterns = [
     path("campaigns/", include("messaging.urls")),
     path("callbacks/", include("messaging.callbacks.urls")),
     path("agency/", include("campaigns.agency_urls")),
+    path("callbacks/", include("messaging.callbacks.urls")),
+    path("api/schema", docs.OpenApiDocument.as_view(), name="api-schema"),
+    path("docs", docs.docs, name="api-docs"),
     path("agency/", include("messaging.agency_urls")),
     path("api/v2/", include("messaging.api.v2.urls")),
     path("admin/", admin.site.urls),

@@ -48,6 +48,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "csp",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "anymail",
 ]
 
@@ -244,8 +246,21 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["postman.api.answers.Json"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "postman.api.negotiation.AlwaysJson",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 # How long a call waits for another with its `Idempotency-Key` that is being carried out.
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Postman API",
+    "VERSION": "2.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v2",
+    "SCHEMA_PATH_PREFIX_TRIM": True,
+    "CAMELIZE_NAMES": True,
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "POSTPROCESSING_HOOKS": ["messaging.api.v2.schema.complete"],
+}
 IDEMPOTENCY_PATIENCE = timedelta(seconds=10)
 
 # --- Logs -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from rest_framework import serializers
 
+from campaigns.models import Language
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Attempt, Batch, Message
 from messaging.states import Status, in_api
@@ -61,10 +62,10 @@ class MessageRetried(Answer):
     updatedAt = Timestamp(source="updated_at")
     id = PublicId("message")
     recipient = serializers.CharField()
-    values = serializers.JSONField()
+    values = serializers.DictField(child=serializers.CharField())
     fullMessage = serializers.CharField(source="full_message")
     latestStatus = serializers.SerializerMethodField()
-    templateBodyId = serializers.CharField(source="template_body_id")
+    templateBodyId = serializers.UUIDField(source="template_body_id")
     campaignId = PublicId("campaign", source="campaign_id")
     creatorId = PublicId("user", source="creator_id")
 
@@ -75,15 +76,15 @@ class MessageRetried(Answer):
 class MessageShort(MessageRetried):
     """E1."""
 
-    language = serializers.CharField(source="template_body.language")
+    language = serializers.ChoiceField(Language.choices, source="template_body.language")
 
 
 class TemplateBodyObject(Answer):
     createdAt = Timestamp(source="created_at")
     updatedAt = Timestamp(source="updated_at")
-    id = serializers.CharField()
-    templateId = serializers.CharField(source="template_id")
-    language = serializers.CharField()
+    id = serializers.UUIDField()
+    templateId = serializers.UUIDField(source="template_id")
+    language = serializers.ChoiceField(Language.choices)
     body = serializers.CharField()
     creatorId = PublicId("user", source="creator_id")
 
@@ -120,11 +121,11 @@ class AttemptBrief(Answer):
 class AttemptFull(Answer):
     """An attempt as the lists show it; `errorType` and `errorCode` are null unless it failed."""
 
-    sentAt = Timestamp(source="sent_at")
-    deliveredAt = Timestamp(source="delivered_at")
+    sentAt = Timestamp(source="sent_at", allow_null=True)
+    deliveredAt = Timestamp(source="delivered_at", allow_null=True)
     createdAt = Timestamp(source="created_at")
     updatedAt = Timestamp(source="updated_at")
-    id = serializers.CharField()
+    id = serializers.UUIDField()
     messageId = PublicId("message", source="message_id")
     externalAttemptId = serializers.CharField(source="reference")
     status = serializers.SerializerMethodField()
@@ -167,7 +168,7 @@ class MessageInCampaign(MessageInBatch):
     """E4."""
 
     batches = serializers.SerializerMethodField()
-    batchId = PublicId("batch", source="batch_id")
+    batchId = PublicId("batch", source="batch_id", allow_null=True)
 
     def get_batches(self, message: Message) -> list[dict[str, Any]]:
         return batches_of(message)
@@ -184,8 +185,7 @@ class MessageDetail(WithTemplate):
 
     def get_attempts(self, message: Message) -> list[dict[str, Any]]:
         """A message that waits shows the attempt that it waits for, which has no row yet."""
-        attempts = list(message.attempts.order_by("-number"))
-        # It may have been claimed between the two reads.
+        attempts = message.newest_attempts[:]
         if message.status == Status.CREATED and len(attempts) == message.attempts_made:
             coming = Attempt(status=Status.CREATED, created_at=message.updated_at)
             attempts.insert(0, coming)

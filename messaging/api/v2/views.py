@@ -18,6 +18,7 @@ from campaigns.models import Campaign
 from campaigns.throttling import CampaignThrottle
 from messaging import sending
 from messaging.api.idempotency import once
+from messaging.api.v2 import schema
 from messaging.api.v2.serializers import (
     MessageDetail,
     MessageInBatch,
@@ -64,6 +65,7 @@ class CampaignView(APIView):
 
 
 class Messages(CampaignView):
+    @schema.send_message
     def post(self, request: Request, campaign_id: str) -> Response:
         """E1: send one message. The answer proves that it is stored; its outcome comes later."""
         return self.once(lambda: self._send(request))
@@ -79,6 +81,7 @@ class Messages(CampaignView):
         )
         return Response(MessageShort(message).data, status=status.HTTP_201_CREATED)
 
+    @schema.list_messages
     def get(self, request: Request, campaign_id: str) -> Response:
         """E4: all messages of the campaign, single and batch, newest first."""
         messages = Message.objects.filter(campaign=self.campaign)
@@ -88,6 +91,7 @@ class Messages(CampaignView):
 class BatchSend(CampaignView):
     parser_classes = [MultiPartParser]
 
+    @schema.send_batch
     def post(self, request: Request, campaign_id: str) -> Response:
         """E5: send a CSV file whole, or refuse it with a report on every row that is wrong."""
         # Only who has a key may put a file on our disk, and none that is larger than any we take.
@@ -120,6 +124,7 @@ class BatchSend(CampaignView):
 
 
 class MessageRetry(CampaignView):
+    @schema.retry_message
     def post(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E2: send a failed message once more, under the same id."""
         return self.once(lambda: self._retry(message_id))
@@ -134,6 +139,7 @@ class MessageRetry(CampaignView):
 
 
 class BatchRetry(CampaignView):
+    @schema.retry_batch
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E6: send the failed messages of a batch once more. The answer has no body."""
         return self.once(lambda: self._retry(batch_id))
@@ -148,6 +154,7 @@ class BatchRetry(CampaignView):
 
 
 class BatchMessages(CampaignView):
+    @schema.list_batch_messages
     def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E7: the messages of one batch, newest first."""
         wanted = parse_public_id(batch_id, "batch")
@@ -169,6 +176,7 @@ def _list(request: Request, messages: MessageQuerySet, shown_as: type[MessageSho
 
 
 class OneMessage(CampaignView):
+    @schema.get_message
     def get(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E3: one message and every attempt at it, newest first."""
         wanted = parse_public_id(message_id, "message")
