@@ -17,12 +17,11 @@ urlpatterns = [
     path("", include("postman.accounts.urls")),
     path("campaigns/", include("campaigns.urls")),
     path("campaigns/", include("messaging.urls")),
-    path("callbacks/", include("messaging.callbacks.urls")),
     path("agency/", include("campaigns.agency_urls")),
+    path("agency/", include("messaging.agency_urls")),
     path("callbacks/", include("messaging.callbacks.urls")),
     path("api/schema", docs.OpenApiDocument.as_view(), name="api-schema"),
     path("docs", docs.docs, name="api-docs"),
-    path("agency/", include("messaging.agency_urls")),
     path("api/v2/", include("messaging.api.v2.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -190,8 +190,8 @@ CELERY_TASK_ROUTES = {
     "messaging.forget": {"queue": "sweep"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
-CELERY_DB_REUSE_MAX = 10_000
     "messaging.charge_days": {"queue": "reports"},
+CELERY_DB_REUSE_MAX = 10_000
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # An outage leaves no heap of ticks behind: one that is late is worthless.
@@ -210,9 +210,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0 * 60.0,
         "options": {"expires": 600},
     },
-    "accounts-tick": {
-        "task": "accounts.mail_waiting_codes",
-        "schedule": 5.0,
     "charge-days": {
         "task": "messaging.charge_days",
         "schedule": 60.0,
@@ -220,6 +217,9 @@ CELERY_BEAT_SCHEDULE = {
     },
         "options": {"expires": 5, "queue": "urgent"},
     },
+    "accounts-tick": {
+        "task": "accounts.mail_waiting_codes",
+        "schedule": 5.0,
     "accounts-forget": {
         "task": "accounts.forget",
         "schedule": 60.0 * 60.0,
@@ -245,10 +245,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["postman.api.parsers.StorableJson"],
     "DEFAULT_RENDERER_CLASSES": ["postman.api.answers.Json"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "postman.api.negotiation.AlwaysJson",
-    "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
-# How long a call waits for another with its `Idempotency-Key` that is being carried out.
+    "UNAUTHENTICATED_USER": None,
 SPECTACULAR_SETTINGS = {
     "TITLE": "Postman API",
     "VERSION": "2.0.0",
@@ -263,6 +262,7 @@ SPECTACULAR_SETTINGS = {
 }
 IDEMPOTENCY_PATIENCE = timedelta(seconds=10)
 
+# How long a call waits for another with its `Idempotency-Key` that is being carried out.
 # --- Logs -------------------------------------------------------------------------------------
 _shared: list[Any] = [
     structlog.contextvars.merge_contextvars,
