@@ -188,9 +188,9 @@ CELERY_TASK_ROUTES = {
     "messaging.tick": {"queue": "sweep"},
     "messaging.fold_counters": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
+    "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
-    "messaging.charge_days": {"queue": "reports"},
 CELERY_DB_REUSE_MAX = 10_000
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
@@ -215,11 +215,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 50},
     },
-        "options": {"expires": 5, "queue": "urgent"},
-    },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,
+        "options": {"expires": 5, "queue": "urgent"},
+    },
     "accounts-forget": {
         "task": "accounts.forget",
         "schedule": 60.0 * 60.0,
@@ -246,8 +246,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["postman.api.answers.Json"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "postman.api.negotiation.AlwaysJson",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-}
     "UNAUTHENTICATED_USER": None,
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Postman API",
     "VERSION": "2.0.0",
@@ -260,9 +260,9 @@ SPECTACULAR_SETTINGS = {
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "POSTPROCESSING_HOOKS": ["messaging.api.v2.schema.complete"],
 }
+# How long a call waits for another with its `Idempotency-Key` that is being carried out.
 IDEMPOTENCY_PATIENCE = timedelta(seconds=10)
 
-# How long a call waits for another with its `Idempotency-Key` that is being carried out.
 # --- Logs -------------------------------------------------------------------------------------
 _shared: list[Any] = [
     structlog.contextvars.merge_contextvars,
