@@ -2,9 +2,11 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from postman.api.client_ip import client_ip
+from postman.api.errors import envelope
 from postman.pages import OUTAGE, unavailable
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -42,3 +44,27 @@ class Unavailable:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return unavailable(request, error) if isinstance(error, OUTAGE) else None
+
+
+class HttpsOnlyApi:
+    """Where pages are redirected to HTTPS, an API call over plain HTTP is refused (v2-sms §3).
+
+    A redirect would hide the mistake: every call would have shown its key to the network first.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if (
+            settings.SECURE_SSL_REDIRECT
+            and request.path.startswith("/api/")
+            and not request.is_secure()
+        ):
+            return envelope(
+                request,
+                403,
+                "https_required",
+                "Call over HTTPS. If this call carried a key, others may have read it: replace it.",
+            )
+        return self.get_response(request)
