@@ -3,9 +3,12 @@
 import logging
 import sys
 
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views import defaults
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -14,6 +17,16 @@ from postman.api.errors import envelope
 logger = logging.getLogger(__name__)
 
 OUTAGE = (OperationalError, InterfaceError, RedisConnectionError, RedisTimeoutError)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django itself refuses before any view sees it, such as a `Host` that is not ours."""
+    if not request.path.startswith("/api/"):
+        return defaults.bad_request(request, exception)
+    message = "This request cannot be read."
+    if isinstance(exception, DisallowedHost):
+        message = f"Call this API by its own name: {settings.PUBLIC_URL}."
+    return envelope(request, 400, "parameter_invalid", message)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

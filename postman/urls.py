@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "postman.pages.bad_request"
 handler404 = "postman.pages.not_found"
 handler403 = "postman.pages.forbidden"
 handler500 = "postman.pages.server_error"

@@ -48,3 +48,22 @@ def test_pages_are_redirected_to_https(client, deployed):
 
 def test_health_is_told_over_plain_http(client, deployed):
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_host_that_is_not_ours_gets_the_apis_own_error(client):
+    answer = client.get(CALL, headers=KEY | {"Host": "evil.example"})
+
+    assert error_of(answer) == {
+        "status": 400,
+        "code": "parameter_invalid",
+        "message": "Call this API by its own name: http://localhost:8000.",
+        "type": "domain_error",
+        "id": answer["X-Request-Id"],
+    }
+
+
+def test_a_page_of_a_host_that_is_not_ours_is_refused(client):
+    answer = client.get("/campaigns/", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 400
+    assert answer["Content-Type"].startswith("text/html")
