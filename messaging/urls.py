@@ -21,10 +21,10 @@ urlpatterns = [
     path(f"{_batch}/schedule", batches.schedule, name="batch-schedule"),
     path(f"{_batch}/unschedule", batches.unschedule, name="batch-unschedule"),
     path(f"{_batch}/discard", batches.discard, name="batch-discard"),
-    path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
-    path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
     path(f"{_batch}/stop", batches.stop, name="batch-stop"),
     path(f"{_batch}/resume", batches.resume, name="batch-resume"),
     path(f"{_batch}/cancel", batches.cancel, name="batch-cancel"),
     path(f"{_batch}/retry", batches.retry, name="batch-retry"),
+    path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
+    path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
 ]
