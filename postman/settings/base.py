@@ -8,6 +8,7 @@ from typing import Any
 import environ
 import structlog
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from campaigns.sms import TEST_NOTICE
 from postman.logs import hide_callback_tokens
@@ -16,10 +17,14 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 env = environ.Env()
 
 # Which rules apply (v2-sms §2), whatever machine this runs on: production, test or loadtest.
-POSTMAN_ENVIRONMENT = env.str("POSTMAN_ENVIRONMENT", "production")
-API_KEY_PREFIX = {"production": "key_live_", "test": "key_test_", "loadtest": "key_load_"}[
-    POSTMAN_ENVIRONMENT
-]
+POSTMAN_ENVIRONMENT = env.str("POSTMAN_ENVIRONMENT", "") or "production"
+_KEY_PREFIXES = {"production": "key_live_", "test": "key_test_", "loadtest": "key_load_"}
+if POSTMAN_ENVIRONMENT not in _KEY_PREFIXES:
+    raise ImproperlyConfigured(
+        f"POSTMAN_ENVIRONMENT is {POSTMAN_ENVIRONMENT!r}: "
+        f"set it to one of {', '.join(_KEY_PREFIXES)}."
+    )
+API_KEY_PREFIX = _KEY_PREFIXES[POSTMAN_ENVIRONMENT]
 BATCH_ROW_LIMIT = 20 if POSTMAN_ENVIRONMENT == "test" else None
 BATCH_BYTES_LIMIT = 40 * 1024 * 1024
 # A line of fifty characters before every text of the test site (v2-sms §2, §6.3).
@@ -230,6 +235,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Ways out ---------------------------------------------------------------------------------
 CHANNELS: dict = {}
+LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
 ANYMAIL: dict = {}

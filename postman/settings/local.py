@@ -6,7 +6,14 @@ from messaging.sandbox import constants
 from postman import local
 
 from .base import *
-from .base import AWS_REGION, DATABASE_DEFAULTS, LOGGING, env
+from .base import (
+    AWS_REGION,
+    DATABASE_DEFAULTS,
+    LOADTEST_CHANNELS,
+    LOGGING,
+    POSTMAN_ENVIRONMENT,
+    env,
+)
 
 _running = local.urls() or {}
 
@@ -56,6 +63,8 @@ CHANNELS = {
         },
     }
 }
+if POSTMAN_ENVIRONMENT == "loadtest":
+    CHANNELS = LOADTEST_CHANNELS
 ANYMAIL = {
     "AMAZON_SES_CLIENT_PARAMS": {
         "endpoint_url": SANDBOX_URL,

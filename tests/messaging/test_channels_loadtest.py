@@ -1,0 +1,73 @@
+import pytest
+from django.utils import timezone
+
+from campaigns.models import TwilioCredentials
+from messaging import delivery
+from messaging.channels.base import InvalidSignature
+from messaging.channels.loadtest import Loadtest
+from messaging.models import Attempt, Message
+from tests.messaging.builders import accepted_batch, report, single
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def loadtest(settings):
+    settings.CHANNELS = settings.LOADTEST_CHANNELS
+    delivery.channel_of.cache_clear()
+    yield
+    delivery.channel_of.cache_clear()
+
+
+def test_every_message_is_taken_and_none_leaves(campaign, sandbox, loadtest):
+    batch = accepted_batch(campaign, 3)
+    single(campaign)
+
+    delivery.send_chunk(batch.id)
+    delivery.send_chunk(None)
+
+    assert set(Message.objects.values_list("status", flat=True)) == {"sent"}
+    references = set(Attempt.objects.values_list("reference", flat=True))
+    assert references == {f"loadtest-{attempt.id}" for attempt in Attempt.objects.all()}
+    assert len(references) == 4
+    assert sandbox.outbox(channel="sms") == []
+
+
+def test_an_agencys_own_account_is_left_alone_as_well(campaign, sandbox, loadtest):
+    TwilioCredentials.objects.create(
+        campaign=campaign,
+        account_sid="AC" + "1" * 32,
+        api_key_sid="SK" + "1" * 32,
+        api_secret="secret",
+        messaging_service_sid="MG" + "1" * 32,
+        auth_token="token",
+        verified_at=timezone.now(),
+    )
+    single(campaign)
+
+    delivery.send_chunk(None)
+
+    assert Message.objects.get().status == "sent"
+    assert sandbox.outbox(channel="sms") == []
+
+
+def test_a_report_on_a_message_of_a_load_test_is_not_believed(campaign, settings, loadtest):
+    single(campaign)
+    delivery.send_chunk(None)
+    attempt = Attempt.objects.get()
+    settings.CHANNELS = {
+        "sms": settings.LOADTEST_CHANNELS["sms"]
+        | {"OPTIONS": {"account_sid": "AC" + "1" * 32, "auth_token": "a guess"}}
+    }
+
+    assert report(attempt, "delivered") == 403
+
+    assert Message.objects.get().status == "sent"
+
+
+def test_recipients_are_checked_as_anywhere_else():
+    assert Loadtest().clean_recipient("6581230001") == "6581230001"
+    with pytest.raises(ValueError, match="number"):
+        Loadtest().clean_recipient("6511111111")
+    with pytest.raises(InvalidSignature):
+        Loadtest().read_events("https://postman.gov.sg/callbacks/", {}, "")
