@@ -11,10 +11,11 @@ import threading
 import time
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -51,6 +52,8 @@ from postman.ids import new_id, now_ms
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 CHUNK = 500
 EXPAND_CHUNK = 5_000
 EVENTS_CHUNK = 1_000
@@ -58,6 +61,8 @@ EVENTS_CHUNK = 1_000
 LEASE = timedelta(seconds=150)
 # A provider that is away or asks for patience is left alone that long.
 HOLD = timedelta(seconds=5)
+# When the provider is first asked about an attempt with an unheard outcome.
+ASK_AFTER = timedelta(minutes=1)
 
 TEST_NUMBERS = {error.test_number: error.code for error in DELIVERY_ERRORS.values()}
 
@@ -278,7 +283,7 @@ def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
     sends, sent = [], []
     for campaign_id, messages in by_campaign.items():
         try:
-            account = _account_of(campaign_id)
+            account = account_of(campaign_id)
             channel = channel_of(account)
         except Exception:
             # Nothing has left yet, so they wait; the others of the chunk must not wait with them.
@@ -292,7 +297,7 @@ def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
         sends.append(channel.send(outgoing))
         sent += messages
     if sends:
-        results += zip(sent, _this_thread.runner.run(_all_at_once(sends)), strict=True)
+        results += zip(sent, wait_for(_all_at_once(sends)), strict=True)
     return results
 
 
@@ -316,11 +321,16 @@ class _ThisThread(threading.local):
 _this_thread = _ThisThread()
 
 
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Run it in this thread's event loop, where the channels keep their connections."""
+    return _this_thread.runner.run(work)
+
+
 # The account in a callback's address: an agency's own has the id of its credentials.
 PUBLIC_ACCOUNT = "gov"
 
 
-def _account_of(campaign_id: UUID) -> str:
+def account_of(campaign_id: UUID) -> str:
     own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
     return str(own.first() or PUBLIC_ACCOUNT)
 
@@ -332,7 +342,7 @@ def channel_of(account: str) -> Channel:
     Credentials are made with their campaign and never changed, so a process may remember them.
     """
     channel = _new_channel(account)
-    atexit.register(lambda: _this_thread.runner.run(channel.close()))
+    atexit.register(lambda: wait_for(channel.close()))
     return channel
 
 
@@ -491,6 +501,10 @@ def apply(changes: Sequence[Change]) -> None:
                     lease_until = CASE
                         WHEN becomes = was OR becomes = 'unknown' THEN a.lease_until
                     END,
+                    ask_at = CASE
+                        WHEN becomes = was THEN a.ask_at
+                        WHEN becomes = 'unknown' THEN %(ask)s::timestamptz
+                    END,
                     error_code = CASE WHEN becomes = was THEN a.error_code ELSE d.error_code END,
                     provider_code =
                         CASE WHEN becomes = was THEN a.provider_code ELSE d.provider_code END,
@@ -526,6 +540,7 @@ def apply(changes: Sequence[Change]) -> None:
                 "ranks": _RANKS,
                 "now": now,
                 "again": now + HOLD,
+                "ask": now + ASK_AFTER,
             },
         )
 
@@ -651,23 +666,23 @@ def apply_events() -> int:
         .order_by("id")[:EVENTS_CHUNK]
     )
     if events:
-        apply([change for event in events if (change := _reported(event))])
+        changes = [reported(e.attempt_id, e.kind, e.code, e.reference) for e in events]
+        apply([change for change in changes if change])
         ProviderEvent.objects.filter(id__in=[event.id for event in events]).update(
             applied_at=timezone.now()
         )
     return len(events)
 
 
-def _reported(event: ProviderEvent) -> Change | None:
-    status = twilio.STATUSES.get(event.kind)
+def reported(attempt_id: UUID, kind: str, code: str, reference: str) -> Change | None:
+    """What the provider's own words for a message's state say of the attempt; None if nothing."""
+    status = twilio.STATUSES.get(kind)
     if status is None:
-        logger.warning("a provider reported a state we do not know: %s", event.kind)
+        logger.warning("a provider reported a state we do not know: %s", kind)
         return None
     if status != Status.FAILURE:
-        return Change(event.attempt_id, status, reference=event.reference)
-    return Change(
-        event.attempt_id, status, _our_error(event.code), event.code, reference=event.reference
-    )
+        return Change(attempt_id, status, reference=reference)
+    return Change(attempt_id, status, _our_error(code), code, reference)
 
 
 # --- Sweep ----------------------------------------------------------------------------------------

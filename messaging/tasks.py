@@ -11,8 +11,9 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import billing, delivery, ingest
-from messaging.models import Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
+from messaging import billing, delivery, ingest, reconciling
+from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
+from messaging.states import Status
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,15 @@ def tick() -> None:
     if ProviderEvent.objects.filter(applied_at=None).exists():
         apply_receipts.apply_async(expires=2)
     delivery.sweep_leases()
+    if Attempt.objects.filter(status=Status.UNKNOWN, ask_at__lte=now).exists():
+        ask_about_unknown.apply_async(expires=2)
+
+
+@shared_task(name="messaging.ask_about_unknown")
+def ask_about_unknown() -> None:
+    end = time.monotonic() + SLICE_SECONDS
+    while reconciling.ask_about_unknown() and time.monotonic() < end:
+        pass
 
 
 @shared_task(name="messaging.fold_counters")

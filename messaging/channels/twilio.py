@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+import orjson
+from multidict import CIMultiDict
+from twilio.base.exceptions import TwilioException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -135,12 +137,7 @@ class Twilio:
     async def _find_one(self, attempt: Attempted) -> Found | None:
         try:
             matches = await self._matches(attempt)
-        except (
-            aiohttp.ClientError,
-            TimeoutError,
-            TwilioRestException,
-            TwilioServiceException,
-        ) as error:
+        except (aiohttp.ClientError, TimeoutError, TwilioException) as error:
             logger.warning("Twilio could not be asked about an attempt: %s", type(error).__name__)
             return None
         return Found(attempt.attempt_id, tuple(sorted(matches, key=lambda m: m.created_at)))

@@ -194,6 +194,7 @@ CELERY_TASK_ROUTES = {
     "messaging.tick": {"queue": "sweep"},
     "messaging.fold_counters": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
+    "messaging.ask_about_unknown": {"queue": "sweep"},
     "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.

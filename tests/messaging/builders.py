@@ -50,7 +50,7 @@ def report(attempt: Attempt, status: str, code: str = "", *, token: str | None =
     """Twilio's receipt for an attempt, signed as Twilio signs; returns our HTTP status."""
     url = delivery.callback_url(delivery.PUBLIC_ACCOUNT, attempt.id)
     params = {
-        "MessageSid": attempt.reference or "SM" + "0" * 32,
+        "MessageSid": attempt.reference or f"SM{attempt.id.hex}",
         "MessageStatus": status,
         "SmsStatus": status,
         "To": f"+{attempt.message.recipient}",

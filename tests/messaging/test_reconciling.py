@@ -1,0 +1,187 @@
+"""An attempt whose outcome nobody heard is settled by the provider's own list, never by a guess."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from messaging import delivery, reconciling, sending, tasks
+from messaging.models import Attempt, Batch, Counter, Message
+from messaging.reconciling import SURE_AFTER
+from tests.messaging.builders import accepted_batch, report, upload
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def batch(campaign, sandbox):
+    sandbox.control(callbacks={"enabled": False})
+    return accepted_batch(campaign, 3)
+
+
+@pytest.fixture
+def twins(campaign, sandbox):
+    """Two rows with the same text to the same number, which look alike to the provider."""
+    sandbox.control(callbacks={"enabled": False})
+    row = b"6581230001,english,Mei Ling,Clementi Clinic\n"
+    batch = upload(campaign, b"recipient,language,name,clinic\n" + row + row)
+    sending.send_batch(batch, by=batch.creator)
+    delivery.expand(batch.id)
+    return batch
+
+
+def hand_over(batch, sandbox, limit=500, **fate):
+    """A chunk that meets this fate at the provider."""
+    sandbox.control(**fate)
+    delivery.record(delivery.deliver(delivery.claim(batch.id, limit=limit)))
+    sandbox.control(**dict.fromkeys(fate, 0))
+
+
+def ask(after):
+    with time_machine.travel(timezone.now() + after):
+        while reconciling.ask_about_unknown():
+            pass
+
+
+def statuses():
+    return list(Message.objects.order_by("row").values_list("status", flat=True))
+
+
+def counts(batch):
+    return {status: n for status, n in batch.counts().items() if n}
+
+
+def test_what_the_provider_has_is_sent(batch, sandbox):
+    hand_over(batch, sandbox, rate_lost=1)
+    assert statuses() == ["unknown"] * 3
+
+    ask(after=timedelta(minutes=2))
+
+    assert set(statuses()) <= {"sent", "sent_to_telco", "success"}
+    held = set(Attempt.objects.values_list("reference", flat=True))
+    assert held == {message["sid"] for message in sandbox.outbox(channel="sms")}
+    assert counts(batch)["total"] == 3
+    assert "unknown" not in counts(batch)
+
+
+def test_it_is_not_asked_before_its_answer_may_still_come(batch, sandbox):
+    hand_over(batch, sandbox, rate_lost=1)
+
+    ask(after=timedelta(seconds=30))
+
+    assert statuses() == ["unknown"] * 3
+
+
+def test_what_the_provider_does_not_show_yet_stays_unknown(batch):
+    delivery.claim(batch.id)
+    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
+        delivery.sweep_leases()
+        ask(after=timedelta(minutes=2))
+
+    assert statuses() == ["unknown"] * 3
+
+
+def test_what_the_provider_never_took_is_sent_then_and_once(batch, sandbox):
+    delivery.claim(batch.id)
+    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
+        delivery.sweep_leases()
+        Batch.objects.filter(id=batch.id).update(dispatched_at=timezone.now())
+        ask(after=timedelta(minutes=2))
+        ask(after=SURE_AFTER + timedelta(minutes=1))
+    assert statuses() == ["enqueued"] * 3
+
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        assert Batch.objects.being_sent(timezone.now()).get() == batch
+        while delivery.send_chunk(batch.id):
+            pass
+
+    assert statuses() == ["sent"] * 3
+    assert len(sandbox.outbox(channel="sms")) == 3
+    assert set(Attempt.objects.values_list("number", flat=True)) == {1}
+    assert counts(batch) == {"total": 3, "sent": 3}
+
+
+def test_the_message_of_a_twin_is_not_taken_for_ones_own(twins, sandbox):
+    hand_over(twins, sandbox, limit=1)
+    delivery.claim(twins.id)
+    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
+        delivery.sweep_leases()
+    sent, unheard = Attempt.objects.order_by("message__row")
+    assert (sent.status, unheard.status) == ("sent", "unknown")
+
+    ask(after=delivery.LEASE + SURE_AFTER + timedelta(minutes=2))
+
+    unheard.refresh_from_db()
+    assert (unheard.status, unheard.reference) == ("enqueued", "")
+
+
+def test_of_two_twins_each_takes_a_message_of_its_own(twins, sandbox):
+    hand_over(twins, sandbox, rate_lost=1)
+
+    ask(after=timedelta(minutes=2))
+
+    first, second = Attempt.objects.values_list("reference", flat=True)
+    assert first != second
+    assert "" not in (first, second)
+
+
+def test_a_provider_that_cannot_be_asked_settles_nothing(batch, sandbox):
+    hand_over(batch, sandbox, rate_lost=1)
+    sandbox.control(down=True)
+
+    ask(after=SURE_AFTER + timedelta(hours=1))
+
+    assert statuses() == ["unknown"] * 3
+    sandbox.control(down=False)
+    ask(after=SURE_AFTER + timedelta(hours=3))
+    assert "unknown" not in statuses()
+
+
+def test_asking_ends_after_a_day_and_the_page_goes_on_showing_it(batch, sandbox):
+    hand_over(batch, sandbox, rate_lost=1)
+    sandbox.control(down=True)
+
+    ask(after=timedelta(hours=25))
+
+    assert statuses() == ["unknown"] * 3
+    assert not Attempt.objects.filter(ask_at__isnull=False).exists()
+
+
+def test_a_receipt_settles_it_before_anybody_asks(batch, sandbox):
+    hand_over(batch, sandbox, rate_lost=1)
+    for attempt in Attempt.objects.select_related("message"):
+        report(attempt, "delivered")
+    delivery.apply_events()
+
+    assert statuses() == ["success"] * 3
+    assert not Attempt.objects.filter(ask_at__isnull=False).exists()
+
+
+def test_a_single_message_is_settled_too(campaign, sandbox):
+    sandbox.control(callbacks={"enabled": False}, rate_lost=1)
+    message = sending.send_message(
+        campaign=campaign,
+        creator=campaign.creator,
+        recipient="6581230001",
+        language="english",
+        values={"name": "Mei Ling", "clinic": "Clementi Clinic"},
+    )
+    delivery.send_chunk(None)
+    sandbox.control(rate_lost=0)
+
+    ask(after=timedelta(minutes=2))
+
+    message.refresh_from_db()
+    assert message.status == "sent"
+    assert Counter.objects.filter(batch=None).by_status()["unknown"] == 0
+
+
+def test_the_tick_rings_for_it(batch, sandbox, settings):
+    hand_over(batch, sandbox, rate_lost=1)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        settings.CELERY_TASK_ALWAYS_EAGER = True
+        tasks.ask_about_unknown()
+
+    assert "unknown" not in statuses()
