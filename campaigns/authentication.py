@@ -18,14 +18,14 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, ApiKey]:
         """The key's creator and the key, which knows its campaign; raises Refused (v2-sms §8.2)."""
-        key = ApiKey.objects.find(_bearer(request))
+        address = request._request.client_ip  # type: ignore[attr-defined]
+        key = ApiKey.objects.find(_bearer(request), address=address)
         wanted = request.parser_context["kwargs"].get("campaign_id", "")
         if key is None or parse_public_id(wanted, "campaign") != key.campaign_id:
             raise Refused(
                 "This API key is not valid for this campaign.", "invalid_api_key_provided"
             )
-        address = request._request.client_ip  # type: ignore[attr-defined]
-        if not key.campaign.allowed_addresses.filter(address=address).exists():
+        if not key.is_called_from_allowed_address:
             raise Refused(
                 f"Calls from {address} are not allowed: add it to the campaign's IP addresses.",
                 "invalid_ip_address_used",

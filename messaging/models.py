@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import connection, models
@@ -15,6 +17,7 @@ from messaging.channels.base import DELIVERY_ERRORS, DeliveryError
 from messaging.states import PAGE_GROUPS, WAITING, Status
 from postman.accounts.models import User
 from postman.ids import PublicIdModel, new_id, now_ms
+from postman.rows import Columns
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -230,8 +233,50 @@ class MessageQuerySet(models.QuerySet["Message"]):
             models.Prefetch("attempts", newest, to_attr="newest_attempts"),
         )
 
+    def one_for_api(self, campaign: Campaign, message_id: UUID) -> Message | None:
+        """A message of the campaign with all that the API shows of it, as of one moment.
+
+        In one statement, as clients ask this again and again until their message has arrived.
+        """
+        message, batch, creator, attempt = _api_columns()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT {message}, {batch}, {creator}, {attempt}
+                FROM messaging_message message
+                LEFT JOIN messaging_batch batch ON batch.id = message.batch_id
+                JOIN accounts_user creator ON creator.id = message.creator_id
+                LEFT JOIN messaging_attempt attempt ON attempt.message_id = message.id
+                WHERE message.id = %s AND message.campaign_id = %s
+                ORDER BY attempt.number DESC
+                """,  # noqa: S608 - column names
+                [message_id, campaign.id],
+            )
+            found = cursor.fetchall()
+        if not found:
+            return None
+        row = iter(found[0])
+        shown = message.take(row)
+        shown.batch, shown.creator = batch.take_if_any(row), creator.take(row)
+        bodies = {body.id: body for body in campaign.bodies.values()}
+        shown.template_body = bodies[shown.template_body_id]
+        tries = [attempt.take_if_any(iter(each[-len(attempt.names) :])) for each in found]
+        shown.newest_attempts = [each for each in tries if each]
+        return shown
+
     def newest_first(self) -> MessageQuerySet:
         return self.order_by("-created_at", "-id")
+
+
+@lru_cache
+def _api_columns() -> tuple[Columns[Message], Columns[Batch], Columns[User], Columns[Attempt]]:
+    shown = ("id", "campaign_id", "creator_id", "status", "original_file_name", "total_messages")
+    return (
+        Columns(Message, "message"),
+        Columns(Batch, "batch", *shown, "created_at", "updated_at"),
+        Columns(User, "creator", "id", "email"),
+        Columns(Attempt, "attempt"),
+    )
 
 
 class Message(PublicIdModel):
@@ -263,6 +308,7 @@ class Message(PublicIdModel):
 
     if TYPE_CHECKING:
         attempts: RelatedManager[Attempt]
+        newest_attempts: list[Attempt]  # on those that were fetched for the API
 
     class Meta:
         indexes = [
@@ -306,6 +352,8 @@ class Attempt(models.Model):
     provider_code = models.CharField(max_length=20, blank=True)
     reference = models.CharField(max_length=64, blank=True, help_text="The provider's own id.")
     lease_until = models.DateTimeField(null=True)
+    # When the provider is next asked what became of it, while its outcome is unknown.
+    ask_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
     updated_at = models.DateTimeField(default=now_ms)
     sent_at = models.DateTimeField(null=True)
@@ -321,6 +369,8 @@ class Attempt(models.Model):
             models.Index(
                 fields=["ask_at"], condition=Q(status="unknown"), name="attempts_to_ask_about"
             ),
+            # Rows come in the order of time, so this knows where to look and costs nothing.
+            BrinIndex(fields=["sent_at"], name="attempts_by_time_sent"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["message", "number"], name="one_attempt_per_number"),
@@ -352,8 +402,6 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         }
 
     def grouped(self) -> dict[str, int]:
-    # When the provider is next asked what became of it, while its outcome is unknown.
-    ask_at = models.DateTimeField(null=True)
         """What a page shows: total, pending, sent, delivered, failed, unknown; they add up."""
         counts = self.by_status()
         groups = {name: sum(counts[s] for s in statuses) for name, statuses in PAGE_GROUPS.items()}
@@ -369,8 +417,6 @@ class Counter(models.Model):
 
     TOTAL = "total"
 
-            # Rows come in the order of time, so this knows where to look and costs nothing.
-            BrinIndex(fields=["sent_at"], name="attempts_by_time_sent"),
     id = models.BigAutoField(primary_key=True)
     campaign = models.ForeignKey(Campaign, models.CASCADE, db_index=False, related_name="counters")
     batch = models.ForeignKey(

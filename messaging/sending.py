@@ -1,6 +1,7 @@
 """Accept: validate everything, one transaction, then ring for those who carry it out."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from campaigns import sms
@@ -22,7 +23,6 @@ from messaging.models import (
     SENT_STATUSES,
     Batch,
     BatchStatus,
-    Counter,
     Message,
     StagedRow,
 )
@@ -76,17 +76,49 @@ def send_message(
         values=values,
         segments=sms.segments(body.full_message(values)),
     )
-    try:
-        with transaction.atomic():
-            message.save(force_insert=True)
-            delivery.count(campaign.id, None, {Counter.TOTAL: 1, Status.CREATED.value: 1})
-            ring(tasks.send_singles)
-    except IntegrityError:
+    if not _store(message):
         earlier = Message.objects.filter(id=message.id, campaign=campaign, creator=creator).first()
         if earlier is None:
-            raise
+            raise IntegrityError("this id is somebody else's")
         return earlier
+    ring(tasks.send_singles)
     return message
+
+
+def _store(message: Message) -> bool:
+    """Add the message and its counters, by one statement that is its own transaction.
+
+    False where its id is taken.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH accepted AS (
+                INSERT INTO messaging_message (
+                    id, campaign_id, template_body_id, creator_id, via_api, recipient, values,
+                    segments, status, attempts_made, created_at, updated_at
+                )
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'created', 0, %s, %s)
+                ON CONFLICT (id) DO NOTHING RETURNING campaign_id, created_at
+            )
+            INSERT INTO messaging_counter (campaign_id, hour, status, n)
+            SELECT campaign_id, date_trunc('hour', created_at), counted.status, 1
+            FROM accepted, (VALUES ('total'), ('created')) AS counted (status)
+            """,
+            [
+                message.id,
+                message.campaign_id,
+                message.template_body_id,
+                message.creator_id,
+                message.via_api,
+                message.recipient,
+                json.dumps(message.values),
+                message.segments,
+                message.created_at,
+                message.updated_at,
+            ],
+        )
+        return bool(cursor.rowcount)
 
 
 def _check_message(campaign: Campaign, recipient: Any, language: Any, values: Any) -> TemplateBody:

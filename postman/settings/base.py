@@ -101,6 +101,7 @@ TEMPLATES = [
 # --- Data -------------------------------------------------------------------------------------
 DATABASES: dict = {}
 DATABASE_DEFAULTS = {
+    "ENGINE": "postman.database",
     # Connecting anew for each request costs five to nine times on every endpoint.
     "CONN_MAX_AGE": None,
     "CONN_HEALTH_CHECKS": True,
@@ -193,8 +194,8 @@ CELERY_TASK_ROUTES = {
     "messaging.apply_receipts": {"queue": "receipts"},
     "messaging.tick": {"queue": "sweep"},
     "messaging.fold_counters": {"queue": "sweep"},
-    "messaging.forget": {"queue": "sweep"},
     "messaging.ask_about_unknown": {"queue": "sweep"},
+    "messaging.forget": {"queue": "sweep"},
     "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.

@@ -180,10 +180,7 @@ class OneMessage(CampaignView):
     def get(self, request: Request, campaign_id: str, message_id: str) -> Response:
         """E3: one message and every attempt at it, newest first."""
         wanted = parse_public_id(message_id, "message")
-        found = Message.objects.select_related("template_body", "batch", "creator").filter(
-            campaign=self.campaign
-        )
-        message = found.filter(id=wanted).first() if wanted else None
+        message = Message.objects.one_for_api(self.campaign, wanted) if wanted else None
         if message is None:
             raise Refused("This campaign has no such message.", "resource_not_found")
         return Response(MessageDetail(message).data)

@@ -193,4 +193,4 @@ def test_a_page_takes_as_many_queries_however_long_it_is(get, campaign, count):
     with CaptureQueriesContext(connection) as queries:
         get()
 
-    assert len(queries) == 7
+    assert len(queries) == 6
