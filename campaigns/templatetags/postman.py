@@ -67,6 +67,13 @@ def money(micros: int | None) -> str:
 
 
 @register.filter
+def exact_money(micros: int) -> str:
+    """The same to the last digit, with two decimals or more: on a bill everything adds up."""
+    whole, fraction = f"{Decimal(micros) / MICROS:,.6f}".split(".")
+    return f"SGD\u00a0{whole}.{fraction[:2]}{fraction[2:].rstrip('0')}"
+
+
+@register.filter
 def phone(digits: str) -> str:
     """`6591234567` as `+65 9123 4567`, others grouped as their country does."""
     try:

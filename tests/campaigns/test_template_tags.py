@@ -41,6 +41,20 @@ def test_money_is_rounded_to_cents_from_one_dollar_on(micros, shown):
 
 
 @pytest.mark.parametrize(
+    ("micros", "shown"),
+    [
+        (0, "SGD\u00a00.00"),
+        (46_000, "SGD\u00a00.046"),
+        (2_852_000, "SGD\u00a02.852"),
+        (1_234_500_000_000, "SGD\u00a01,234,500.00"),
+        (1, "SGD\u00a00.000001"),
+    ],
+)
+def test_money_on_a_bill_is_exact(micros, shown):
+    assert tags.exact_money(micros) == shown
+
+
+@pytest.mark.parametrize(
     ("digits", "shown"),
     [("6591234567", "+65 9123 4567"), ("447911123456", "+44 7911 123456"), ("x", "x")],
 )
