@@ -25,6 +25,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise Refused(
                 "This API key is not valid for this campaign.", "invalid_api_key_provided"
             )
+        if key.fault:
+            raise Refused(key.fault, "invalid_api_key_provided")
         if not key.is_called_from_allowed_address:
             raise Refused(
                 f"Calls from {address} are not allowed: add it to the campaign's IP addresses.",

@@ -236,6 +236,13 @@ class KeyForm(forms.Form):
         help_text="Which system uses it, so that you know what stops when you delete it.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+    expires_on = forms.DateField(
+        label="Last day (optional)",
+        required=False,
+        help_text="Calls are refused after this day. Without one, the key works until you delete it.",
+        error_messages={"invalid": "Type a date such as 2027-03-31."},
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
 
 
 class DeleteForm(forms.Form):

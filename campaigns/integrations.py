@@ -1,8 +1,10 @@
 """From where and with which keys programs may call (v2-sms §3, §10A.9)."""
 
 import ipaddress
+from datetime import date
 
 from django.db import transaction
+from django.utils import timezone
 
 from campaigns.membership import hold_as_owner
 from campaigns.models import (
@@ -97,8 +99,12 @@ def forget_address(row: AllowedAddress, *, by: User) -> None:
 
 
 @transaction.atomic
-def create_key(*, campaign: Campaign, label: str, by: User) -> tuple[ApiKey, str]:
+def create_key(
+    *, campaign: Campaign, label: str, by: User, expires_on: date | None = None
+) -> tuple[ApiKey, str]:
     """The key and its secret, which can be shown now and never again."""
+    if expires_on and expires_on < timezone.localdate():
+        raise Refused("Choose today or a later day.", "expires_in_the_past")
     hold_as_owner(campaign, by=by)
     if not campaign.allowed_addresses.exists():
         raise Refused("Add an allowed IP address before the first key.", "no_address")
@@ -106,8 +112,15 @@ def create_key(*, campaign: Campaign, label: str, by: User) -> tuple[ApiKey, str
         raise Refused(
             f"A campaign can have {MAX_API_KEYS} keys. Delete one first.", "too_many_keys"
         )
-    key, secret = ApiKey.issue(campaign=campaign, creator=by, label=label)
-    audit.record("key.created", by=by, on=campaign, key=str(key.pk), shown=key.shown)
+    key, secret = ApiKey.issue(campaign=campaign, creator=by, label=label, expires_on=expires_on)
+    audit.record(
+        "key.created",
+        by=by,
+        on=campaign,
+        key=str(key.pk),
+        shown=key.shown,
+        expires_on=expires_on and expires_on.isoformat(),
+    )
     return key, secret
 
 

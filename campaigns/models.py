@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -246,6 +247,7 @@ class ApiKey(models.Model):
     creator = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     last_used_at = models.DateTimeField(null=True)
+    expires_on = models.DateField(null=True, help_text="The last day it works, in Singapore.")
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -254,14 +256,39 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.shown}…"
 
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_on is not None and self.expires_on < timezone.localdate()
+
+    @property
+    def fault(self) -> str:
+        """Why it opens nothing though it exists; empty while it works.
+
+        It is the campaign's key and outlives its creator's part in the campaign. But an account
+        is closed for a cause, which must not leave a door open that its owner knows.
+        """
+        if self.is_expired:
+            return "This API key has expired."
+        if not self.creator.is_active:
+            return "This API key was created by someone whose account is closed."
+        return ""
+
     @classmethod
-    def issue(cls, *, campaign: Campaign, creator: User, label: str = "") -> tuple[ApiKey, str]:
+    def issue(
+        cls,
+        *,
+        campaign: Campaign,
+        creator: User,
+        label: str = "",
+        expires_on: date | None = None,
+    ) -> tuple[ApiKey, str]:
         """A new key and its secret, which nobody can read again after this call."""
         secret = settings.API_KEY_PREFIX + secrets.token_urlsafe(32)
         key = cls.objects.create(
             campaign=campaign,
             creator=creator,
             label=label,
+            expires_on=expires_on,
             shown=secret[: len(settings.API_KEY_PREFIX) + 5],
             secret_hash=hash_key(secret),
         )

@@ -222,10 +222,11 @@ def key_create(request: Request, campaign: Campaign) -> HttpResponse:
     if form.is_valid():
         try:
             key, secret = callers.create_key(
-                campaign=campaign, label=form.cleaned_data["label"], by=request.user
+                campaign=campaign, by=request.user, **form.cleaned_data
             )
         except Refused as refusal:
-            form.add_error(None, refusal.message)
+            field = "expires_on" if refusal.code == "expires_in_the_past" else None
+            form.add_error(field, refusal.message)
         else:
             return _integrations_page(request, campaign, new_key=key, secret=secret)
     return _integrations_page(request, campaign, key_form=form)

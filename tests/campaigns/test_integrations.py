@@ -1,8 +1,11 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
+import time_machine
 from django.db import connection, connections
+from django.test import Client
 from django.urls import reverse
 
 from campaigns.integrations import allow_address, create_key
@@ -30,8 +33,8 @@ def add(browser, campaign, address):
     return browser.post(url("address-add", campaign), {"address": address})
 
 
-def create(browser, campaign, label=""):
-    return browser.post(url("key-create", campaign), {"label": label})
+def create(browser, campaign, label="", **more):
+    return browser.post(url("key-create", campaign), {"label": label, **more})
 
 
 def actions():
@@ -150,7 +153,9 @@ def test_a_secret_is_shown_once_and_kept_nowhere(campaign, browser, allowed, off
                 f"SELECT coalesce(string_agg(row_to_json(t)::text, ''), '') FROM {table} t"
             )
             assert secret not in cursor.fetchone()[0]
-    assert actions() == [("key.created", {"key": str(key.pk), "shown": key.shown})]
+    assert actions() == [
+        ("key.created", {"key": str(key.pk), "shown": key.shown, "expires_on": None})
+    ]
 
 
 # v2-sms §13.18
@@ -164,6 +169,47 @@ def test_the_list_shows_a_mask_who_made_it_and_its_last_use(campaign, browser, a
     assert "Clinic" in page
     assert officer.email in page
     assert 'data-label="Last used">Never<' in page
+
+
+def test_a_key_may_have_a_last_day(campaign, browser, allowed):
+    with time_machine.travel("2026-11-21T10:00:00+08:00", tick=False):
+        create(browser, campaign, expires_on="2026-12-03")
+        listed = browser.get(url("integrations", campaign)).content.decode()
+
+    key = ApiKey.objects.get()
+    assert key.expires_on == date(2026, 12, 3)
+    assert actions()[0][1]["expires_on"] == "2026-12-03"
+    assert '<td data-label="Last day">3 Dec 2026</td>' in listed
+    assert "Expired" not in listed
+    with time_machine.travel("2026-12-04T00:00:00+08:00", tick=False):
+        client = Client()
+        client.force_login(campaign.creator)
+        assert "Expired" in client.get(url("integrations", campaign)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [("2026-11-20", "Choose today or a later day."), ("soon", "Type a date such as 2027-03-31.")],
+)
+@time_machine.travel("2026-11-21T10:00:00+08:00", tick=False)
+def test_a_last_day_that_has_passed_or_is_none_is_refused(
+    campaign, allowed, officer, client_of, typed, reason
+):
+    answer = create(client_of(officer), campaign, expires_on=typed)
+
+    assert answer.status_code == 422
+    assert answer.context["key_form"].errors == {"expires_on": [reason]}
+    assert not ApiKey.objects.exists()
+
+
+def test_the_list_says_why_the_key_of_a_closed_account_is_refused(campaign, browser, allowed):
+    gone = UserFactory(is_active=False)
+    ApiKey.issue(campaign=campaign, creator=gone)
+
+    page = browser.get(url("integrations", campaign)).content.decode()
+
+    assert "Refused: the account of its creator is closed" in page
+    assert gone.email in page
 
 
 def test_no_key_before_an_address(campaign, browser):
