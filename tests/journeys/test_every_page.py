@@ -110,6 +110,12 @@ def test_the_pages_of_a_campaign(product, looks, officer):
     looks.at(officer, "/account/sessions")
 
 
+def test_the_pages_of_an_agencys_administrator(product, looks, officer):
+    for page in ("/agency/", "/agency/?q=nothing", "/agency/officers", "/agency/billing"):
+        looks.at(officer, page)
+    looks.at(officer, f"{product.campaign}billing")
+
+
 def test_the_page_of_a_batch_in_each_of_its_states(product, sandbox, looks, officer):
     campaign = product.campaign
     people.upload(officer, campaign, people.csv_file(("recipient", "language"), [["1", "x"]]))
