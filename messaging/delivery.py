@@ -6,16 +6,19 @@ from the state they must be in. Redis knows nothing; `tasks` calls these.
 
 import asyncio
 import atexit
+import hashlib
+import hmac
 import logging
 import threading
 import time
 from collections import Counter as Tally
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -23,7 +26,7 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
 from campaigns.models import TemplateBody, TwilioCredentials
 from messaging.channels import get_channel, twilio
@@ -57,8 +60,12 @@ T = TypeVar("T")
 CHUNK = 500
 EXPAND_CHUNK = 5_000
 EVENTS_CHUNK = 1_000
-# Longer than any call to a provider may take; past it nobody will report the outcome.
-LEASE = timedelta(seconds=150)
+# How many chunks a process has on their way at once: while one is with the provider, the next is
+# claimed and the one before is written down.
+CHUNKS_AT_ONCE = 2
+# Longer than all of them may take with a provider that never answers (200 calls of 30 seconds at
+# once), and then the wait for a database; past it nobody will report the outcome.
+LEASE = timedelta(seconds=240)
 # A provider that is away or asks for patience is left alone that long.
 HOLD = timedelta(seconds=5)
 # When the provider is first asked about an attempt with an unheard outcome.
@@ -158,8 +165,7 @@ def fold_counters() -> None:
 # --- Claim ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A message that this process, and no other, hands to the provider now."""
 
     attempt_id: UUID
@@ -257,27 +263,72 @@ def _body(body_id: UUID) -> TemplateBody:
 
 def send_chunk(batch_id: UUID | None) -> int:
     """Claim a chunk of one lane, hand it over, write down what came of it; returns its size."""
-    claimed = claim(batch_id)
-    if claimed:
-        _record_whatever_happens(deliver(claimed))
-        return len(claimed)
-    if batch_id is None:
-        return 0
-    cancelled = cancel_chunk(batch_id)
-    if not cancelled:
-        _mark_dispatched(batch_id)
-    return cancelled
+    with Pipeline() as pipeline:
+        return pipeline.send_chunk(batch_id)
+
+
+class Pipeline:
+    """Sends chunks without waiting for each; left by `with`, it has written all of them down."""
+
+    def __init__(self) -> None:
+        self._under_way: deque[UnderWay] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            while self._under_way:
+                self._write_down_the_oldest()
+        finally:
+            if self._under_way:
+                self.__exit__()
+
+    def send_chunk(self, batch_id: UUID | None) -> int:
+        """Claim a chunk of one lane and hand it over; returns its size."""
+        claimed = claim(batch_id)
+        if claimed:
+            self._under_way.append(hand_over(claimed))
+            if len(self._under_way) == CHUNKS_AT_ONCE:
+                self._write_down_the_oldest()
+            return len(claimed)
+        if batch_id is None:
+            return 0
+        cancelled = cancel_chunk(batch_id)
+        if not cancelled:
+            _mark_dispatched(batch_id)
+        return cancelled
+
+    def _write_down_the_oldest(self) -> None:
+        _record_whatever_happens(self._under_way.popleft().results())
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A chunk that was handed over."""
+
+    known: list[tuple[Claimed, Outcome]]  # without asking a provider
+    sent: list[Claimed]
+    answers: Future[list[Outcome]]
+
+    def results(self) -> list[tuple[Claimed, Outcome]]:
+        """Wait until something is known of each."""
+        return [*self.known, *zip(self.sent, self.answers.result(), strict=True)]
 
 
 def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
-    """Hand over all of the chunk at once, each campaign through its own account."""
-    results: list[tuple[Claimed, Outcome]] = []
+    return hand_over(claimed).results()
+
+
+def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
+    """Start to send all of the chunk at once, each campaign through its own account."""
+    known: list[tuple[Claimed, Outcome]] = []
     by_campaign = defaultdict(list)
     for message in claimed:
         if message.text is None:
-            results.append((message, Rejected("server_unknown_error")))
+            known.append((message, Rejected("server_unknown_error")))
         elif error := _simulated(message.recipient):
-            results.append((message, Rejected(error)))
+            known.append((message, Rejected(error)))
         else:
             by_campaign[message.campaign_id].append(message)
     sends, sent = [], []
@@ -288,7 +339,7 @@ def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
         except Exception:
             # Nothing has left yet, so they wait; the others of the chunk must not wait with them.
             logger.exception("the account of campaign %s cannot be used", campaign_id)
-            results += [(m, Unavailable("account")) for m in messages]
+            known += [(m, Unavailable("account")) for m in messages]
             continue
         outgoing = [
             Outgoing(m.attempt_id, m.recipient, m.text or "", callback_url(account, m.attempt_id))
@@ -296,9 +347,7 @@ def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
         ]
         sends.append(channel.send(outgoing))
         sent += messages
-    if sends:
-        results += zip(sent, wait_for(_all_at_once(sends)), strict=True)
-    return results
+    return UnderWay(known, sent, _start(_all_at_once(sends)))
 
 
 async def _all_at_once(sends: Sequence[Awaitable[Sequence[Outcome]]]) -> list[Outcome]:
@@ -311,19 +360,30 @@ def _simulated(recipient: str) -> str:
     return TEST_NUMBERS.get(recipient, "") if settings.POSTMAN_ENVIRONMENT == "test" else ""
 
 
-class _ThisThread(threading.local):
-    """One event loop for the life of a worker process, so that connections stay open."""
-
-    def __init__(self) -> None:
-        self.runner = asyncio.Runner()
-
-
-_this_thread = _ThisThread()
-
-
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run it in this thread's event loop, where the channels keep their connections."""
-    return _this_thread.runner.run(work)
+    """Run it in the event loop where the channels keep their connections."""
+    return _start(work).result()
+
+
+def _start(work: Coroutine[Any, Any, T]) -> Future[T]:
+    return asyncio.run_coroutine_threadsafe(work, _loop())
+
+
+_one_at_a_time = threading.Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop for the life of the process, so that connections stay open; in a thread of
+    its own, so that messages leave while the database is asked."""
+    with _one_at_a_time:
+        return _running_loop()
+
+
+@cache
+def _running_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="channels", daemon=True).start()
+    return loop
 
 
 # The account in a callback's address: an agency's own has the id of its credentials.
@@ -379,8 +439,14 @@ def is_callback_token(account: str, attempt_id: UUID, token: str) -> bool:
 
 
 def _token_of(account: str, attempt_id: UUID) -> str:
-    value = f"{account}/{attempt_id}"
-    return salted_hmac("messaging.callbacks", value, algorithm="sha256").hexdigest()[:32]
+    value = f"{account}/{attempt_id}".encode()
+    return hmac.digest(_token_key(settings.SECRET_KEY), value, "sha256").hex()[:32]
+
+
+@lru_cache(maxsize=2)
+def _token_key(secret: str) -> bytes:
+    """As `django.utils.crypto.salted_hmac` makes it, which makes it anew for each token."""
+    return hashlib.sha256(f"messaging.callbacks{secret}".encode()).digest()
 
 
 # --- Record ---------------------------------------------------------------------------------------

@@ -44,15 +44,16 @@ def send_batches() -> None:
     """A chunk of each batch in turn, so that a large one does not make a small one wait."""
     end = time.monotonic() + SLICE_SECONDS
     sent = 1
-    while sent and time.monotonic() < end:
-        lanes = Batch.objects.being_sent(timezone.now()).values_list("id", flat=True)
-        sent = sum(_send_chunk_of(batch_id) for batch_id in lanes)
+    with delivery.Pipeline() as pipeline:
+        while sent and time.monotonic() < end:
+            lanes = Batch.objects.being_sent(timezone.now()).values_list("id", flat=True)
+            sent = sum(_send_chunk_of(batch_id, pipeline) for batch_id in lanes)
 
 
-def _send_chunk_of(batch_id: UUID) -> int:
+def _send_chunk_of(batch_id: UUID, pipeline: delivery.Pipeline) -> int:
     """A fault of one batch is told and must not keep those behind it waiting."""
     try:
-        return delivery.send_chunk(batch_id)
+        return pipeline.send_chunk(batch_id)
     except (OperationalError, InterfaceError):
         raise
     except Exception:

@@ -91,6 +91,27 @@ def test_two_workers_never_take_the_same_message(campaign):
     assert len(ids) == len(set(ids)) == 200
 
 
+def test_a_chunk_is_not_waited_for_and_written_down_in_the_end(campaign, sandbox):
+    batch = accepted_batch(campaign, 2)
+
+    with delivery.Pipeline() as pipeline:
+        pipeline.send_chunk(batch.id)
+        meanwhile = batch.counts()
+
+    assert (meanwhile["sending"], meanwhile["sent"]) == (2, 0)
+    assert batch.counts()["sent"] == 2
+
+
+def test_what_is_on_its_way_is_written_down_whatever_happens_meanwhile(campaign, sandbox):
+    batch = accepted_batch(campaign, 2)
+
+    with pytest.raises(RuntimeError), delivery.Pipeline() as pipeline:
+        pipeline.send_chunk(batch.id)
+        raise RuntimeError("the next claim failed")
+
+    assert batch.counts()["sent"] == 2
+
+
 def test_expanding_twice_makes_every_message_once(campaign):
     batch = sending.send_batch(upload(campaign, csv_of(12)), by=campaign.creator)
 

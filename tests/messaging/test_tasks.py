@@ -11,14 +11,14 @@ pytestmark = pytest.mark.django_db
 def test_a_batch_that_cannot_be_sent_does_not_keep_others_waiting(campaign, sandbox, monkeypatch):
     broken = accepted_batch(CampaignFactory(bodies={"english": "{{name}} {{clinic}}"}), 2)
     good = accepted_batch(campaign, 2)
-    send_chunk = tasks.delivery.send_chunk
+    claim = tasks.delivery.claim
 
-    def send(batch_id):
+    def claim_of_the_good(batch_id):
         if batch_id == broken.id:
             raise RuntimeError("a fault of ours")
-        return send_chunk(batch_id)
+        return claim(batch_id)
 
-    monkeypatch.setattr(tasks.delivery, "send_chunk", send)
+    monkeypatch.setattr(tasks.delivery, "claim", claim_of_the_good)
 
     tasks.send_batches()
 
