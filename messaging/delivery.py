@@ -277,12 +277,15 @@ class Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
         try:
             while self._under_way:
                 self._write_down_the_oldest()
         finally:
             if self._under_way:
-                self.__exit__()
+                self.finish()
 
     def send_chunk(self, batch_id: UUID | None) -> int:
         """Claim a chunk of one lane and hand it over; returns its size."""
