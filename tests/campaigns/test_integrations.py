@@ -60,6 +60,7 @@ def test_single_addresses_are_allowed_in_their_usual_spelling(campaign, browser,
     assert actions() == [("address.added", {"address": stored})]
 
 
+# v2-sms §13.17
 @pytest.mark.parametrize(
     ("typed", "reason"),
     [
@@ -108,6 +109,7 @@ def test_where_you_are_now_is_offered_and_accepted_even_inside_a_network(campaig
     assert 'value="127.0.0.1"' not in browser.get(url("integrations", campaign)).content.decode()
 
 
+# v2-sms §13.17
 def test_the_21st_address_is_refused(campaign, browser, officer):
     for last in range(1, 21):
         allow_address(campaign=campaign, text=f"203.0.113.{last}", by=officer)
@@ -212,6 +214,7 @@ def test_the_list_says_why_the_key_of_a_closed_account_is_refused(campaign, brow
     assert gone.email in page
 
 
+# v2-sms §13.17
 def test_no_key_before_an_address(campaign, browser):
     answer = create(browser, campaign)
 
@@ -220,6 +223,7 @@ def test_no_key_before_an_address(campaign, browser):
     assert not ApiKey.objects.exists()
 
 
+# v2-sms §13.17
 def test_the_fourth_key_is_refused(campaign, browser, allowed):
     for _ in range(3):
         assert create(browser, campaign).status_code == 200
