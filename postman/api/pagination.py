@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,14 +18,63 @@ DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 1000
 LONGEST_CURSOR = 200
 
-_KEY = Tuple(F("created_at"), F("id"))
 
-Place = tuple[datetime, uuid.UUID]
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Newest first by fields that one index serves, and how a row's place stands in a cursor.
+
+    A cursor is `[createdAt, last]` (v2-sms §7): `last` tells apart what came in one moment.
+    """
+
+    fields: tuple[str, ...]
+    last: Callable[[Any], str | int]
+    place: Callable[[datetime, Any], tuple[Any, ...]]  # raises ValueError, AttributeError
+
+    def sort(self, rows: QuerySet[Any], *, backwards: bool = False) -> QuerySet[Any]:
+        return rows.order_by(*(field if backwards else f"-{field}" for field in self.fields))
+
+    def beyond(
+        self, rows: QuerySet[Any], place: tuple[Any, ...], *, backwards: bool = False
+    ) -> QuerySet[Any]:
+        lookup = TupleGreaterThan if backwards else TupleLessThan
+        return rows.filter(lookup(Tuple(*map(F, self.fields)), place))
+
+    def write(self, row: Any) -> str:
+        place = [row.created_at.isoformat(timespec="milliseconds"), self.last(row)]
+        return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+    def read(self, name: str, text: str) -> tuple[Any, ...]:
+        try:
+            if len(text) > LONGEST_CURSOR:
+                raise ValueError
+            created_at, last = json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
+            moment = datetime.fromisoformat(created_at)
+            if moment.tzinfo is None:
+                raise ValueError
+            return self.place(moment, last)
+        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+            raise _invalid(
+                f"`{name}` is not a cursor of ours: send one as `pageData` gave it."
+            ) from None
+
+
+def _row_number(last: Any) -> int:
+    if type(last) is not int or not 0 <= last < 2**31:
+        raise ValueError
+    return last
+
+
+NEWEST_FIRST = Order(
+    ("created_at", "id"), lambda row: str(row.id), lambda moment, last: (moment, uuid.UUID(last))
+)
+# All messages of a batch share one moment, and their rows follow each other.
+LAST_ROW_FIRST = Order(("row",), lambda message: message.row, lambda _, last: (_row_number(last),))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     rows: Sequence[Any]
+    order: Order
     has_next: bool
     has_previous: bool
 
@@ -35,64 +84,41 @@ class Page:
         return {
             "hasNextPage": self.has_next,
             "hasPreviousPage": self.has_previous,
-            "startCursor": write_cursor(self.rows[0]) if self.rows else None,
-            "endCursor": write_cursor(self.rows[-1]) if self.rows else None,
+            "startCursor": self.order.write(self.rows[0]) if self.rows else None,
+            "endCursor": self.order.write(self.rows[-1]) if self.rows else None,
         }
 
 
-def page_of(rows: QuerySet[Any], asked: Mapping[str, str]) -> Page:
+def page_of(rows: QuerySet[Any], asked: Mapping[str, str], order: Order = NEWEST_FIRST) -> Page:
     """The page that `limit`, `after` and `before` ask for; raises Refused (`parameter_invalid`).
 
-    `created_at` is stored to the millisecond, so a cursor made of what the API shows is exact.
+    `created_at` is stored to the millisecond, so a cursor made of what the API shows is exact. A
+    walk with `after` shows what stood there at its start once each, whatever is added meanwhile.
+    One with `before` does not promise to meet all that comes: a message has its place from when it
+    was accepted, and may be committed after a younger one was shown.
     """
     limit = _limit(asked.get("limit"))
     after, before = asked.get("after"), asked.get("before")
     if after and before:
         raise _invalid("Send either `after` or `before`, not both.")
     if before:
-        above = rows.filter(TupleGreaterThan(_KEY, read_cursor("before", before)))
-        found = list(above.order_by("created_at", "id")[: limit + 1])
+        above = order.beyond(rows, order.read("before", before), backwards=True)
+        found = list(order.sort(above, backwards=True)[: limit + 1])
         shown, more = found[:limit][::-1], len(found) > limit
-        return Page(shown, has_next=_is_any_below(rows, shown), has_previous=more)
-    if after:
-        below = rows.filter(TupleLessThan(_KEY, read_cursor("after", after)))
-    else:
-        below = rows
-    found = list(below.order_by("-created_at", "-id")[: limit + 1])
+        has_next = bool(shown) and _is_any_beyond(rows, order, shown[-1])
+        return Page(shown, order, has_next=has_next, has_previous=more)
+    below = order.beyond(rows, order.read("after", after)) if after else rows
+    found = list(order.sort(below)[: limit + 1])
     shown, more = found[:limit], len(found) > limit
-    return Page(shown, has_next=more, has_previous=bool(after) and _is_any_above(rows, shown))
+    has_previous = bool(after and shown) and _is_any_beyond(rows, order, shown[0], backwards=True)
+    return Page(shown, order, has_next=more, has_previous=has_previous)
 
 
-def _is_any_above(rows: QuerySet[Any], shown: Sequence[Any]) -> bool:
-    return bool(shown) and rows.filter(TupleGreaterThan(_KEY, _place(shown[0]))).exists()
-
-
-def _is_any_below(rows: QuerySet[Any], shown: Sequence[Any]) -> bool:
-    return bool(shown) and rows.filter(TupleLessThan(_KEY, _place(shown[-1]))).exists()
-
-
-def _place(row: Any) -> Place:
-    return row.created_at, row.id
-
-
-def write_cursor(row: Any) -> str:
-    place = [row.created_at.isoformat(timespec="milliseconds"), str(row.id)]
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
-
-
-def read_cursor(name: str, text: str) -> Place:
-    try:
-        if len(text) > LONGEST_CURSOR:
-            raise ValueError
-        created_at, identity = json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
-        moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None:
-            raise ValueError
-        return moment, uuid.UUID(identity)
-    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise _invalid(
-            f"`{name}` is not a cursor of ours: send one as `pageData` gave it."
-        ) from None
+def _is_any_beyond(rows: QuerySet[Any], order: Order, row: Any, *, backwards: bool = False) -> bool:
+    """Asked in order, for without it PostgreSQL may read the table from its start."""
+    place = tuple(getattr(row, field) for field in order.fields)
+    nearest = order.sort(order.beyond(rows, place, backwards=backwards), backwards=backwards)
+    return bool(nearest.prefetch_related(None).values_list("pk")[:1])
 
 
 def _limit(text: str | None) -> int:

@@ -29,7 +29,7 @@ from messaging.api.v2.serializers import (
 )
 from messaging.models import SENT_STATUSES, Batch, Message, MessageQuerySet
 from postman.accounts.models import User
-from postman.api.pagination import page_of
+from postman.api.pagination import LAST_ROW_FIRST, NEWEST_FIRST, Order, page_of
 from postman.errors import Refused
 from postman.ids import parse_public_id
 
@@ -164,14 +164,20 @@ class BatchMessages(CampaignView):
         )
         if wanted is None or not batches.filter(id=wanted).exists():
             raise Refused("This campaign has no such batch.", "resource_not_found")
-        return _list(request, Message.objects.filter(batch_id=wanted), MessageInBatch)
+        messages = Message.objects.filter(batch_id=wanted)
+        return _list(request, messages, MessageInBatch, LAST_ROW_FIRST)
 
 
-def _list(request: Request, messages: MessageQuerySet, shown_as: type[MessageShort]) -> Response:
+def _list(
+    request: Request,
+    messages: MessageQuerySet,
+    shown_as: type[MessageShort],
+    order: Order = NEWEST_FIRST,
+) -> Response:
     """A page (v2-sms §7); `search` is a part of the number, whatever else stands around its digits."""
     if digits := re.sub(r"[^0-9]", "", request.query_params.get("search", "")):
         messages = messages.filter(recipient__contains=digits[:20])
-    page = page_of(messages.with_all_for_api(), request.query_params)
+    page = page_of(messages.with_all_for_api(), request.query_params, order)
     return Response({"data": shown_as(page.rows, many=True).data, "pageData": page.data})
 
 

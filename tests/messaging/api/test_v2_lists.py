@@ -76,6 +76,46 @@ def test_a_message_that_comes_meanwhile_moves_nobody(get, campaign):
     assert recipients(get(limit=2, after=first["endCursor"])) == ["6581230001", "6581230000"]
 
 
+def test_a_walk_to_the_oldest_shows_what_stood_there_once_each(get, campaign):
+    """Whatever is added meanwhile, be it that an older one is committed late."""
+    standing = [message.recipient for message in send(campaign, 4)]
+    oldest = Message.objects.order_by("created_at", "id").first()
+    first = get(limit=2)
+    newer = single(campaign, "6591234567")
+    late = single(campaign, "6591234568")
+    Message.objects.filter(id=late.id).update(created_at=oldest.created_at - timedelta(seconds=1))
+
+    second = get(limit=2, after=first.json()["pageData"]["endCursor"])
+    third = get(limit=2, after=second.json()["pageData"]["endCursor"])
+
+    walked = [*recipients(first), *recipients(second), *recipients(third)]
+    assert walked == [*reversed(standing), "6591234568"]
+    assert newer.recipient not in walked
+
+
+def test_there_and_back_through_a_batch_shows_the_same_pages(get, campaign):
+    path = f"batch/{accepted_batch(campaign, 7).public_id}/messages"
+
+    first = get(path, limit=3)
+    second = get(path, limit=3, after=first.json()["pageData"]["endCursor"])
+    third = get(path, limit=3, after=second.json()["pageData"]["endCursor"])
+    again = get(path, limit=3, before=third.json()["pageData"]["startCursor"])
+
+    assert recipients(first) == [f"658120000{n}" for n in (6, 5, 4)]
+    assert recipients(third) == ["6581200000"]
+    assert third.json()["pageData"]["hasNextPage"] is False
+    assert again.json() == second.json()
+
+
+@pytest.mark.parametrize("last", [-1, 2**31, True, "0190e2b4-0000-7000-8000-000000000000", None])
+def test_a_place_that_no_batch_has_is_refused(get, campaign, last):
+    path = f"batch/{accepted_batch(campaign, 1).public_id}/messages"
+
+    answer = get(path, after=cursor("2026-01-01T00:00:00+08:00", last))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "parameter_invalid")
+
+
 def test_an_empty_page_has_no_cursors(get):
     assert get().json() == {
         "data": [],
