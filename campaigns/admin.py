@@ -11,7 +11,12 @@ from postman.accounts.models import User
 
 @admin.register(Campaign)
 class CampaignAdmin(admin.ModelAdmin):
-    """Look, and raise an approved rate limit. Keys, credentials and texts are not shown here."""
+    """Look, and grant what was approved: another rate limit, ranges of IP addresses.
+
+    Keys, credentials and texts are not shown here.
+    """
+
+    granted = ("calls_per_second", "may_allow_ranges")
 
     list_display = (
         "name",
@@ -26,18 +31,17 @@ class CampaignAdmin(admin.ModelAdmin):
     list_select_related = ("agency", "creator")
     search_fields = ("=id", "name", "creator__email")
     ordering = ("-created_at", "-id")
-    fields = (
+    readonly_fields = (
         "public_id",
         "name",
         "agency",
         "creator",
         "recipient_type",
         "sender_id",
-        "calls_per_second",
         "created_at",
         "deleted_at",
     )
-    readonly_fields = tuple(field for field in fields if field != "calls_per_second")
+    fields = (*readonly_fields, *granted)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         return super().get_queryset(request).select_related("agency", "creator")
@@ -49,11 +53,17 @@ class CampaignAdmin(admin.ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        obj.save(update_fields=["calls_per_second"])
-        audit.record(
-            "campaign.rate_changed",
-            by=cast(User, request.user),
-            on=obj,
-            before=form.initial["calls_per_second"],
-            calls_per_second=obj.calls_per_second,
-        )
+        obj.save(update_fields=self.granted)
+        by = cast(User, request.user)
+        if "calls_per_second" in form.changed_data:
+            audit.record(
+                "campaign.rate_changed",
+                by=by,
+                on=obj,
+                before=form.initial["calls_per_second"],
+                calls_per_second=obj.calls_per_second,
+            )
+        if "may_allow_ranges" in form.changed_data:
+            audit.record(
+                "campaign.ranges_changed", by=by, on=obj, may_allow_ranges=obj.may_allow_ranges
+            )

@@ -37,6 +37,37 @@ INSIDE = tuple(
     )
 )
 
+# IPv4 addresses in the clothes of IPv6: nobody calls from them.
+MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+# The widest range that may be added: what one network of an agency may hold.
+WIDEST = {4: 24, 6: 48}
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def clean_range(text: str) -> str:
+    """`203.0.113.7/24` as the range it lies in, or as an address if it is one; raises Refused."""
+    try:
+        network: Network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise Refused(
+            "This is not a range. Write one such as 203.0.113.0/24 or 2001:db8::/48.",
+            "address_is_malformed",
+        ) from None
+    if network.prefixlen < WIDEST[network.version]:
+        raise Refused(
+            f"{network} is too wide. The widest is /{WIDEST[4]} for IPv4 and /{WIDEST[6]} for IPv6.",
+            "address_range_is_too_wide",
+        )
+    if any(network.overlaps(inside) for inside in (*INSIDE, MAPPED)):
+        raise Refused(
+            f"{network} exists only inside a network. Add the public addresses your calls leave "
+            "from; your network team knows them.",
+            "address_is_not_public",
+        )
+    is_single = network.num_addresses == 1
+    return str(network.network_address if is_single else network)
+
 
 def clean_address(text: str, *, seen_from: str = "") -> str:
     """One IPv4 or IPv6 address in its usual spelling; Refused with what to type instead.
@@ -74,11 +105,15 @@ def clean_address(text: str, *, seen_from: str = "") -> str:
 def allow_address(
     *, campaign: Campaign, text: str, by: User, seen_from: str = ""
 ) -> AllowedAddress:
-    address = clean_address(text, seen_from=seen_from)
+    if campaign.may_allow_ranges and "/" in text:
+        address = clean_range(text)
+    else:
+        address = clean_address(text, seen_from=seen_from)
     hold_as_owner(campaign, by=by)
     allowed = AllowedAddress.objects.filter(campaign=campaign)
-    if allowed.filter(address=address).exists():
-        raise Refused(f"{address} is in the list already.", "address_exists")
+    if covering := allowed.filter(address__covers=address).first():
+        within = "" if covering.address == address else f", within {covering.address}"
+        raise Refused(f"{address} is in the list already{within}.", "address_exists")
     if allowed.count() >= MAX_ALLOWED_ADDRESSES:
         raise Refused(
             f"A campaign can have {MAX_ALLOWED_ADDRESSES} addresses. Remove one first.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from datetime import date
@@ -16,6 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from campaigns import sms, templating
+from campaigns.addresses import AddressField
 from postman.accounts.models import Agency, User
 from postman.crypto import EncryptedTextField
 from postman.ids import PublicIdModel, new_id, now_ms
@@ -58,6 +60,11 @@ class Campaign(PublicIdModel):
     name = models.CharField(max_length=25)
     recipient_type = models.CharField(max_length=20, choices=RecipientType.choices)
     sender_id = models.CharField(max_length=20, help_text="What the handset shows as the sender.")
+    may_allow_ranges = models.BooleanField(
+        default=False,
+        help_text="Owners may add ranges of IP addresses, not single ones only. "
+        "Ranges that were added stay when this is switched off.",
+    )
     calls_per_second = models.PositiveSmallIntegerField(
         default=DEFAULT_CALLS_PER_SECOND,
         null=True,
@@ -212,7 +219,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
                 f"""
                 SELECT {key}, {campaign}, {creator}, EXISTS (
                     SELECT FROM campaigns_allowedaddress
-                    WHERE campaign_id = campaign.id AND address = %s::inet
+                    WHERE campaign_id = campaign.id AND address >>= %s::inet
                 )
                 FROM campaigns_apikey key
                 JOIN campaigns_campaign campaign ON campaign.id = key.campaign_id
@@ -301,10 +308,13 @@ def hash_key(secret: str) -> str:
 
 
 class AllowedAddress(models.Model):
-    """A caller's address that may use the campaign's keys: single ones, IPv4 or IPv6 (v2-sms §3)."""
+    """Where the campaign's keys may be used from: an address, IPv4 or IPv6 (v2-sms §3).
+
+    Or a range, where an admin opened the campaign to them (`may_allow_ranges`), as v2 did not.
+    """
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="allowed_addresses")
-    address = models.GenericIPAddressField(unpack_ipv4=True)
+    address = AddressField()
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -316,6 +326,15 @@ class AllowedAddress(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def extent(self) -> str:
+        """The first and the last address of a range; empty for a single one."""
+        network = ipaddress.ip_network(self.address)
+        return f"{network[0]} to {network[-1]}" if network.num_addresses > 1 else ""
+
+    def covers(self, address: str) -> bool:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(self.address)
 
 
 class TwilioCredentials(models.Model):

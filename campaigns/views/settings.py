@@ -173,7 +173,7 @@ def _integrations_page(
         keys=keys,
         address_form=address_form,
         key_form=key_form,
-        caller="" if caller in {row.address for row in addresses} else caller,
+        caller="" if any(row.covers(caller) for row in addresses) else caller,
         max_addresses=MAX_ALLOWED_ADDRESSES,
         max_keys=MAX_API_KEYS,
         **context,
@@ -195,7 +195,8 @@ def address_add(request: Request, campaign: Campaign) -> HttpResponse:
         except Refused as refusal:
             form.add_error("address", refusal.message)
         else:
-            messages.success(request, f"{row.address} may call now.")
+            extent = f": every address from {row.extent}" if row.extent else ""
+            messages.success(request, f"{row.address} may call now{extent}.")
             return redirect("campaign-integrations", campaign_id=campaign.pk)
     return _integrations_page(request, campaign, address_form=form)
 

@@ -17,7 +17,7 @@ def page(campaign):
     return reverse("admin:campaigns_campaign_change", args=[campaign.pk])
 
 
-def test_the_rate_limit_is_all_that_can_be_changed(campaign, page, support, client_of):
+def test_limits_are_all_that_can_be_changed(campaign, page, support, client_of):
     client_of(support).post(
         page, {"calls_per_second": "25", "name": "Renamed", "sender_id": "Scam", "deleted_at": ""}
     )
@@ -30,6 +30,19 @@ def test_the_rate_limit_is_all_that_can_be_changed(campaign, page, support, clie
     )
     event = AuditEvent.objects.get(action="campaign.rate_changed")
     assert (event.actor, event.details) == (support, {"before": 10, "calls_per_second": 25})
+
+
+def test_a_campaign_is_opened_to_ranges_of_addresses(campaign, page, support, client_of):
+    client_of(support).post(page, {"calls_per_second": "10", "may_allow_ranges": "on"})
+
+    campaign.refresh_from_db()
+    assert campaign.may_allow_ranges
+    event = AuditEvent.objects.get()
+    assert (event.action, event.actor, event.details) == (
+        "campaign.ranges_changed",
+        support,
+        {"may_allow_ranges": True},
+    )
 
 
 def test_an_empty_rate_limit_is_none_and_a_rate_of_nothing_is_a_mistake(

@@ -1,3 +1,4 @@
+import html
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -119,6 +120,86 @@ def test_the_21st_address_is_refused(campaign, browser, officer):
     assert answer.status_code == 422
     assert "can have 20 addresses" in answer.content.decode()
     assert campaign.allowed_addresses.count() == 20
+
+
+@pytest.fixture
+def ranges(campaign):
+    campaign.may_allow_ranges = True
+    campaign.save()
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored", "said"),
+    [
+        (
+            " 203.0.113.0/24 ",
+            "203.0.113.0/24",
+            "203.0.113.0/24 may call now: every address from 203.0.113.0 to 203.0.113.255.",
+        ),
+        (
+            "203.0.113.77/28",
+            "203.0.113.64/28",
+            "203.0.113.64/28 may call now: every address from 203.0.113.64 to 203.0.113.79.",
+        ),
+        (
+            "2001:DB8:1::7/48",
+            "2001:db8:1::/48",
+            "2001:db8:1::/48 may call now: every address from 2001:db8:1:: "
+            "to 2001:db8:1:ffff:ffff:ffff:ffff:ffff.",
+        ),
+        ("203.0.113.7/32", "203.0.113.7", "203.0.113.7 may call now."),
+        ("203.0.113.8", "203.0.113.8", "203.0.113.8 may call now."),
+    ],
+)
+def test_a_campaign_opened_to_ranges_takes_them_and_says_what_they_hold(
+    campaign, ranges, browser, typed, stored, said
+):
+    answer = add(browser, campaign, typed)
+
+    assert answer.status_code == 302
+    assert campaign.allowed_addresses.get().address == stored
+    assert said in html.unescape(browser.get(answer.url).content.decode())
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("203.0.112.0/23", "203.0.112.0/23 is too wide. The widest is /24 for IPv4"),
+        ("0.0.0.0/0", "is too wide"),
+        ("2001:db8::/47", "is too wide"),
+        ("10.1.2.0/24", "exists only inside a network"),
+        ("100.64.0.0/24", "exists only inside a network"),
+        ("fd00::/48", "exists only inside a network"),
+        ("::/48", "exists only inside a network"),
+        ("::ffff:203.0.113.0/120", "exists only inside a network"),
+        ("203.0.113.0/33", "This is not a range."),
+        ("postman.gov.sg/24", "This is not a range."),
+        ("203.0.113.1-9", "Ranges are not accepted."),
+    ],
+)
+def test_a_range_that_is_too_wide_or_not_public_is_refused_in_words(
+    campaign, ranges, browser, typed, reason
+):
+    answer = add(browser, campaign, typed)
+
+    assert answer.status_code == 422
+    assert reason in answer.context["address_form"].errors["address"][0]
+    assert not campaign.allowed_addresses.exists()
+
+
+def test_what_a_range_holds_already_is_not_listed_beside_it(campaign, ranges, officer):
+    allow_address(campaign=campaign, text="203.0.113.0/28", by=officer)
+
+    with pytest.raises(Refused, match=r"^203\.0\.113\.7 is in the list already, within 203"):
+        allow_address(campaign=campaign, text="203.0.113.7", by=officer)
+    allow_address(campaign=campaign, text="203.0.113.0/24", by=officer)
+
+
+def test_the_page_speaks_of_ranges_only_where_they_are_open(campaign, browser):
+    assert "or ranges" not in browser.get(url("integrations", campaign)).content.decode()
+    campaign.may_allow_ranges = True
+    campaign.save()
+    assert "or ranges" in browser.get(url("integrations", campaign)).content.decode()
 
 
 def test_an_address_can_be_removed_even_the_last_one(campaign, browser, allowed, officer):

@@ -57,3 +57,33 @@ def test_a_key_outlives_its_creators_part_in_the_campaign(call, campaign):
     _, secret = ApiKey.issue(campaign=campaign, creator=UserFactory())
 
     assert call(secret) == (200, None, None)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "caller", "status"),
+    [
+        ("203.0.113.0/28", "203.0.113.0", 200),
+        ("203.0.113.0/28", "203.0.113.15", 200),
+        ("203.0.113.0/28", "203.0.113.16", 400),
+        ("203.0.113.7", "203.0.113.7", 200),
+        ("203.0.113.7", "203.0.113.8", 400),
+        ("2001:db8:1::/48", "2001:db8:1:ffff::7", 200),
+        ("2001:db8:1::/48", "2001:db8:2::7", 400),
+        ("203.0.113.0/28", "2001:db8::7", 400),
+    ],
+)
+def test_a_range_lets_in_the_addresses_it_holds_and_no_other(
+    client, campaign, officer, allowed, caller, status
+):
+    AllowedAddress.objects.create(campaign=campaign, address=allowed)
+    _, secret = ApiKey.issue(campaign=campaign, creator=officer)
+
+    answer = client.get(
+        f"/api/v2/campaigns/{campaign.public_id}/messages",
+        headers={"Authorization": f"Bearer {secret}"},
+        REMOTE_ADDR=caller,
+    )
+
+    assert answer.status_code == status
+    if status == 400:
+        assert answer.json()["error"]["code"] == "invalid_ip_address_used"
