@@ -72,6 +72,11 @@ class Campaign(PublicIdModel):
         validators=[MinValueValidator(1)],
         help_text="API calls of the campaign in any one second. Empty: no limit.",
     )
+    is_urgent = models.BooleanField(
+        "time-critical",
+        default=False,
+        help_text="Its single messages, such as one-time passwords, leave before all others.",
+    )
     created_at = models.DateTimeField(default=now_ms)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
@@ -348,6 +353,9 @@ class TwilioCredentials(models.Model):
     # Twilio signs its receipts with this one, and only with this one.
     auth_token = EncryptedTextField(null=True)
     verified_at = models.DateTimeField()
+    segments_per_second = models.PositiveIntegerField(
+        default=10, help_text="What Twilio lets the account's sender send."
+    )
 
     class Meta:
         verbose_name_plural = "Twilio credentials"

@@ -29,6 +29,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from campaigns.models import TemplateBody, TwilioCredentials
+from messaging import pacing
 from messaging.channels import get_channel, twilio
 from messaging.channels.base import (
     DELIVERY_ERRORS,
@@ -50,6 +51,7 @@ from messaging.models import (
     Message,
     ProviderEvent,
 )
+from messaging.pacing import PUBLIC_ACCOUNT
 from messaging.states import RANK, WAITING, Status
 from postman.ids import new_id, now_ms
 
@@ -70,6 +72,10 @@ LEASE = timedelta(seconds=240)
 HOLD = timedelta(seconds=5)
 # When the provider is first asked about an attempt with an unheard outcome.
 ASK_AFTER = timedelta(minutes=1)
+# How far ahead of its account's pace each lane may go: the most urgent never waits behind others.
+URGENT_CREDIT, SINGLE_CREDIT, NO_CREDIT = timedelta(seconds=2), timedelta(seconds=1), timedelta()
+# Single messages over the pace are looked at again after that long.
+SINGLES_WAIT = timedelta(milliseconds=200)
 
 TEST_NUMBERS = {error.test_number: error.code for error in DELIVERY_ERRORS.values()}
 
@@ -185,19 +191,14 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     """
     now = now_ms()
     lease_until = now + LEASE
-    lane = "batch_id = %(batch)s AND EXISTS (SELECT FROM open)" if batch_id else "batch_id IS NULL"
+    due = _in_pace(_due_of(batch_id, now, limit), batch_id, now)
+    if not due:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            -- Locked, so that after an officer's stop has committed nothing more is claimed.
-            WITH open AS (
-                SELECT FROM messaging_batch
-                WHERE id = %(batch)s AND stopped_at IS NULL FOR SHARE
-            ), due AS (
-                SELECT id, status FROM messaging_message
-                WHERE {lane} AND status IN ('created', 'enqueued')
-                    AND (due_at IS NULL OR due_at <= %(now)s)
-                ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+            """
+            WITH due AS (
+                SELECT id, status FROM messaging_message WHERE id = ANY(%(due)s)
             ), claimed AS (
                 UPDATE messaging_message m
                 SET status = 'sending', updated_at = %(now)s, due_at = NULL,
@@ -222,13 +223,12 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
             )
             SELECT attempted.id, campaign_id, template_body_id, recipient, values, was
             FROM claimed JOIN attempted ON attempted.message_id = claimed.id
-            """,  # noqa: S608
+            """,
             {
-                "batch": batch_id,
+                "due": due,
                 "now": now,
                 "lease": lease_until,
-                "limit": limit,
-                "ids": f"{{{','.join(str(new_id()) for _ in range(limit))}}}",
+                "ids": f"{{{','.join(str(new_id()) for _ in due)}}}",
             },
         )
         rows = cursor.fetchall()
@@ -240,6 +240,63 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
         Claimed(attempt_id, campaign_id, batch_id, recipient, lease_until, _full_text(body, values))
         for attempt_id, campaign_id, body, recipient, values, _ in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    id: UUID
+    campaign_id: UUID
+    segments: int
+    is_urgent: bool
+
+
+def _due_of(batch_id: UUID | None, now: datetime, limit: int) -> list[Due]:
+    """Messages of a lane that may be sent now, locked; the urgent first, then the oldest."""
+    batch_lane = """
+        -- Locked, so that after an officer's stop has committed nothing more is claimed.
+        WITH open AS (
+            SELECT campaign_id FROM messaging_batch
+            WHERE id = %(batch)s AND stopped_at IS NULL FOR SHARE
+        )
+        SELECT m.id, open.campaign_id, m.segments, false
+        FROM open, messaging_message m
+        WHERE batch_id = %(batch)s AND status IN ('created', 'enqueued')
+            AND (due_at IS NULL OR due_at <= %(now)s)
+        ORDER BY m.id LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
+    """
+    single_lane = """
+        SELECT m.id, m.campaign_id, m.segments, campaign.is_urgent
+        FROM messaging_message m JOIN campaigns_campaign campaign ON campaign.id = m.campaign_id
+        WHERE batch_id IS NULL AND status IN ('created', 'enqueued')
+            AND (due_at IS NULL OR due_at <= %(now)s)
+        ORDER BY campaign.is_urgent DESC, m.id LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            batch_lane if batch_id else single_lane,
+            {"batch": batch_id, "now": now, "limit": limit},
+        )
+        return [Due(*row) for row in cursor.fetchall()]
+
+
+def _in_pace(due: Sequence[Due], batch_id: UUID | None, now: datetime) -> list[UUID]:
+    """Those of them that their accounts may be given now, in their order."""
+    by_account = defaultdict(list)
+    for message in due:
+        by_account[account_of(message.campaign_id)].append(message)
+    chosen, put_off = [], []
+    # Always in the same order, so that no two claims wait for each other's accounts.
+    for account, messages in sorted(by_account.items()):
+        for is_urgent in (True, False):
+            lane = [m for m in messages if m.is_urgent == is_urgent]
+            borrow = NO_CREDIT if batch_id else URGENT_CREDIT if is_urgent else SINGLE_CREDIT
+            number = pacing.take(account, [m.segments for m in lane], now=now, borrow=borrow)
+            chosen += lane[:number]
+            put_off += lane[number:]
+    if put_off and not batch_id:
+        # Out of the way of single messages that other accounts have room for.
+        Message.objects.filter(id__in=[m.id for m in put_off]).update(due_at=now + SINGLES_WAIT)
+    return [message.id for message in chosen]
 
 
 def _full_text(body_id: UUID, values: str) -> str | None:
@@ -389,11 +446,9 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-# The account in a callback's address: an agency's own has the id of its credentials.
-PUBLIC_ACCOUNT = "gov"
-
-
+@lru_cache(maxsize=4096)
 def account_of(campaign_id: UUID) -> str:
+    """The account that a campaign sends through: made with it, and never changed."""
     own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
     return str(own.first() or PUBLIC_ACCOUNT)
 

@@ -68,6 +68,10 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         does not look there again after waiting for somebody who just changed the row."""
         return self.filter(campaign__in=Campaign.objects.alive())
 
+    def lanes(self, now: datetime) -> models.QuerySet[Batch, tuple[UUID, UUID]]:
+        """(agency, batch) of every batch that is being sent."""
+        return self.being_sent(now).values_list("campaign__agency_id", "id")
+
     def being_sent(self, now: datetime) -> BatchQuerySet:
         """Batches with messages that wait to be handed over, the longest-waiting first.
 
@@ -398,6 +402,16 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         """Status → number; every status stands there, and "total" as well."""
         found = dict(self.values_list("status").annotate(Sum("n")).order_by())
         return {"total": found.get(Counter.TOTAL, 0)} | {
+class Pace(models.Model):
+    """How far a provider's account has used up what it may be given (`pacing`)."""
+
+    account = models.CharField(primary_key=True, max_length=36)
+    full_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.account
+
+
             status: found.get(status, 0) for status in Status.values
         }
 

@@ -5,6 +5,8 @@
 
 import logging
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from uuid import UUID
 
 from celery import shared_task
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # One task works that long and then lets others have the process; the next tick rings again.
 SLICE_SECONDS = 10
+# A process that finds nothing it may send looks again so often, then lets others have it.
+WAIT_SECONDS, MOST_WAITS = 0.02, 50
 
 
 @shared_task(name="messaging.check_upload")
@@ -41,13 +45,58 @@ def send_singles() -> None:
 
 @shared_task(name="messaging.send_batches")
 def send_batches() -> None:
-    """A chunk of each batch in turn, so that a large one does not make a small one wait."""
+    """A chunk for each agency in turn, so that a large batch makes nobody else wait."""
     end = time.monotonic() + SLICE_SECONDS
-    sent = 1
+    waits = 0
     with delivery.Pipeline() as pipeline:
-        while sent and time.monotonic() < end:
-            lanes = Batch.objects.being_sent(timezone.now()).values_list("id", flat=True)
-            sent = sum(_send_chunk_of(batch_id, pipeline) for batch_id in lanes)
+        while time.monotonic() < end and waits < MOST_WAITS:
+            turns = _turns.next(Batch.objects.lanes(timezone.now()))
+            if not turns:
+                return
+            sent = 0
+            for agency, batch in turns:
+                sent += (number := _send_chunk_of(batch, pipeline))
+                _turns.gave(agency, batch, number)
+            if not sent:
+                # What is left waits for its account's pace, or another process has it.
+                pipeline.finish()
+                waits += 1
+                time.sleep(WAIT_SECONDS)
+
+
+class Turns:
+    """Who is next in this process: each agency's turn, those that had the least so far first."""
+
+    def __init__(self) -> None:
+        self._had: dict[UUID, int] = {}
+
+    def next(self, lanes: Iterable[tuple[UUID, UUID]]) -> list[tuple[UUID, UUID]]:
+        """One (agency, batch) of each agency: of its batches the one that had the least."""
+        batches = defaultdict(list)
+        for agency, batch in lanes:
+            batches[agency].append(batch)
+        self._welcome(batches)
+        for own in batches.values():
+            self._welcome(own)
+        here = {*batches, *(batch for own in batches.values() for batch in own)}
+        self._had = {key: had for key, had in self._had.items() if key in here}
+        return [
+            (agency, min(batches[agency], key=self._had.__getitem__))
+            for agency in sorted(batches, key=self._had.__getitem__)
+        ]
+
+    def gave(self, agency: UUID, batch: UUID, messages: int) -> None:
+        self._had[agency] += messages
+        self._had[batch] += messages
+
+    def _welcome(self, keys: Iterable[UUID]) -> None:
+        """Newcomers start level with who had the least, not with a claim on all that was before."""
+        least = min((self._had[key] for key in keys if key in self._had), default=0)
+        for key in keys:
+            self._had.setdefault(key, least)
+
+
+_turns = Turns()
 
 
 def _send_chunk_of(batch_id: UUID, pipeline: delivery.Pipeline) -> int:

@@ -237,6 +237,8 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Ways out ---------------------------------------------------------------------------------
 CHANNELS: dict = {}
+# What the account for messages to the public may be given; None where its provider sets no limit.
+SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
