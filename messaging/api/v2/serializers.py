@@ -203,4 +203,7 @@ def batches_of(message: Message) -> list[dict[str, Any]]:
         "batchId": message.batch.public_id,
         "messageId": message.public_id,
     }
-    return [BatchObject(message.batch).data | {"BatchMessage": joint}]
+    return [_BATCH.to_representation(message.batch) | {"BatchMessage": joint}]
+
+
+_BATCH = BatchObject()
