@@ -30,7 +30,7 @@ from messaging.recipients import check_value
 from messaging.states import Status
 from postman.accounts import audit
 from postman.accounts.models import User
-from postman.celery import ring
+from postman.celery import ring, ring_unless_unheard
 from postman.errors import Refused
 from postman.ids import new_id, now_ms
 
@@ -81,7 +81,7 @@ def send_message(
         if earlier is None:
             raise IntegrityError("this id is somebody else's")
         return earlier
-    ring(tasks.send_singles)
+    ring_unless_unheard(tasks.send_singles)
     return message
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from messaging import billing, delivery, ingest, reconciling
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 from messaging.states import Status
+from postman.celery import hear
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def expand(batch_id: str) -> None:
 
 @shared_task(name="messaging.send_singles")
 def send_singles() -> None:
+    hear(send_singles)
     end = time.monotonic() + SLICE_SECONDS
     while delivery.send_chunk(None) and time.monotonic() < end:
         pass

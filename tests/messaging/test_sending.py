@@ -2,13 +2,15 @@ import uuid
 from datetime import timedelta
 
 import pytest
+import redis
+from django.conf import settings
 from django.utils import timezone
 from redis.exceptions import OutOfMemoryError
 
-from messaging import sending
+from messaging import sending, tasks
 from messaging.models import BatchStatus, Counter, Message, StagedRow
 from postman.accounts.models import AuditEvent
-from postman.celery import app, ring
+from postman.celery import app, ring, ring_unless_unheard
 from postman.errors import Refused
 from tests.messaging.builders import csv_of, single, upload
 
@@ -34,6 +36,27 @@ class FullBroker(app.Task):
 @pytest.mark.django_db(transaction=True)
 def test_a_broker_that_is_full_fails_nothing_that_was_accepted(caplog):
     ring(FullBroker())
+
+    assert "tests.full_broker waits for the next tick" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bell_that_nobody_has_heard_yet_is_not_rung_again(campaign, sandbox):
+    broker = redis.from_url(settings.CELERY_BROKER_URL)
+
+    single(campaign)
+    single(campaign)
+    waiting = broker.llen("urgent")
+    tasks.send_singles()
+    single(campaign)
+
+    assert (waiting, broker.llen("urgent")) == (1, 2)
+    assert Message.objects.filter(status="created").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bell_for_a_broker_that_is_full_fails_nothing_either(caplog):
+    ring_unless_unheard(FullBroker())
 
     assert "tests.full_broker waits for the next tick" in caplog.text
 
