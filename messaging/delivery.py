@@ -16,7 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, Self, TypeVar
 from uuid import UUID
@@ -69,7 +69,8 @@ CHUNKS_AT_ONCE = 2
 # once), and then the wait for a database; past it nobody will report the outcome.
 LEASE = timedelta(seconds=240)
 # A provider that is away or asks for patience is left alone that long.
-HOLD = timedelta(seconds=5)
+HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=1)
+EVER = datetime.min.replace(tzinfo=UTC)
 # When the provider is first asked about an attempt with an unheard outcome.
 ASK_AFTER = timedelta(minutes=1)
 # How far ahead of its account's pace each lane may go: the most urgent never waits behind others.
@@ -525,6 +526,7 @@ class Change:
     reference: str = ""
     released: bool = False
     lease_until: datetime | None = None
+    again_at: datetime | None = None  # when a released one may be tried
 
 
 def _record_whatever_happens(results: Sequence[tuple[Claimed, Outcome]]) -> None:
@@ -551,17 +553,15 @@ def _record_whatever_happens(results: Sequence[tuple[Claimed, Outcome]]) -> None
 
 def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
     """Write down the outcomes of a chunk: attempts, messages and counters in one transaction."""
-    holds = {
-        claimed.batch_id: outcome
-        for claimed, outcome in results
-        if isinstance(outcome, Throttled | Unavailable)
-    }
+    changes = [_change(claimed, outcome) for claimed, outcome in results]
+    holds: dict[UUID, datetime] = {}
+    for (claimed, _), change in zip(results, changes, strict=True):
+        if claimed.batch_id and change.again_at:
+            holds[claimed.batch_id] = max(holds.get(claimed.batch_id, EVER), change.again_at)
     with transaction.atomic():
-        for batch_id in sorted(filter(None, holds)):
-            Batch.objects.filter(id=batch_id).update(
-                hold_until=timezone.now() + HOLD, dispatched_at=None
-            )
-        apply([_change(claimed, outcome) for claimed, outcome in results])
+        for batch_id, until in sorted(holds.items()):
+            Batch.objects.filter(id=batch_id).update(hold_until=until, dispatched_at=None)
+        apply(changes)
 
 
 def _change(claimed: Claimed, outcome: Outcome) -> Change:
@@ -574,9 +574,22 @@ def _change(claimed: Claimed, outcome: Outcome) -> Change:
         case Rejected(code):
             return Change(attempt_id, Status.FAILURE, _our_error(code), provider_code=code)
         case Throttled() | Unavailable():
-            return Change(attempt_id, Status.ENQUEUED, released=True, lease_until=lease_until)
+            return Change(
+                attempt_id,
+                Status.ENQUEUED,
+                released=True,
+                lease_until=lease_until,
+                again_at=timezone.now() + _patience(outcome),
+            )
         case _:
             return Change(attempt_id, Status.UNKNOWN, lease_until=lease_until)
+
+
+def _patience(outcome: Throttled | Unavailable) -> timedelta:
+    """How long the provider is left alone: as long as it asks for, within reason."""
+    if isinstance(outcome, Throttled) and outcome.retry_after is not None:
+        return max(HOLD / 5, min(timedelta(seconds=outcome.retry_after), LONGEST_HOLD))
+    return HOLD
 
 
 def _our_error(provider_code: str) -> str:
@@ -598,7 +611,8 @@ def apply(changes: Sequence[Change]) -> None:
             WITH news AS (
                 SELECT * FROM jsonb_to_recordset(%(news)s) AS (
                     attempt_id uuid, status text, error_code text, provider_code text,
-                    reference text, released boolean, lease_until timestamptz
+                    reference text, released boolean, lease_until timestamptz,
+                    again_at timestamptz
                 )
             ), ranks AS (
                 SELECT key AS status, value::int AS rank FROM jsonb_each_text(%(ranks)s)
@@ -642,11 +656,11 @@ def apply(changes: Sequence[Change]) -> None:
                 FROM decided d
                 WHERE a.id = d.id
                     AND (becomes <> was OR (a.reference = '' AND d.reference <> ''))
-                RETURNING a.message_id, a.number, was, becomes
+                RETURNING a.message_id, a.number, was, becomes, d.again_at
             ), mirrored AS (
                 UPDATE messaging_message m
                 SET status = becomes, updated_at = %(now)s,
-                    due_at = CASE WHEN becomes = 'enqueued' THEN %(again)s::timestamptz END
+                    due_at = CASE WHEN becomes = 'enqueued' THEN again_at END
                 FROM changed
                 WHERE m.id = changed.message_id AND m.attempts_made = number AND becomes <> was
                 RETURNING m.campaign_id, m.batch_id, was, becomes
@@ -663,7 +677,6 @@ def apply(changes: Sequence[Change]) -> None:
                 "news": orjson.dumps(_folded(changes)).decode(),
                 "ranks": _RANKS,
                 "now": now,
-                "again": now + HOLD,
                 "ask": now + ASK_AFTER,
             },
         )

@@ -332,6 +332,8 @@ def _outcome(answer: _Answer) -> Outcome:
         return Unavailable("Twilio says it is unavailable")
     if status in (401, 403):
         return Rejected("20003", "Twilio does not accept the credentials")
+    if str(fields.get("code")) in FULL:
+        return Throttled()
     if 400 <= status < 500 and status != 408:
         return Rejected(str(fields.get("code") or status), str(fields.get("message") or ""))
     # 500 is what Twilio answers when it broke, and it may have taken the message before.
@@ -395,7 +397,6 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "21608": ("recipient_invalid", "A Twilio trial account sends to verified numbers only."),
     "21609": ("server_unknown_error", "Twilio does not accept the address for delivery reports."),
     "21610": ("recipient_invalid", "The recipient has unsubscribed from this sender."),
-    "21611": ("server_unknown_error", "The sender has too many messages waiting."),
     "21612": ("routing_error", "This sender cannot reach this number."),
     "21614": ("recipient_invalid", "This is not a mobile number."),
     "21617": ("content_invalid", "The message is longer than Twilio takes (1,600 characters)."),
@@ -427,6 +428,9 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "30036": ("message_expired", "The message waited at Twilio for longer than it was valid."),
     "30410": ("delivery_unknown_error", "The operator did not answer in time."),
 }
+
+# The sender's queue at Twilio is full: the message was not taken, and there will be room again.
+FULL = ("21611",)
 
 # Provider code → (type, code) of the delivery error; what is not here is delivery_unknown_error.
 ERRORS: Mapping[str, tuple[str, str]] = MappingProxyType(

@@ -194,6 +194,7 @@ def test_every_message_gets_its_own_outcome_in_order(runner, channel, fake):
         ((429, {"code": 20429}), Throttled(None)),
         ((429, {"code": 20429}, ("Retry-After", "2.5")), Throttled(2.5)),
         ((429, {}, ("Retry-After", "Fri, 31 Dec 2027 23:59:59 GMT")), Throttled(None)),
+        ((400, {"code": 21611, "message": "Queue is full"}), Throttled(None)),
         ((503, {"code": 20503}), Unavailable("Twilio says it is unavailable")),
         ((500, {"code": 20500}), Unknown("HTTP 500")),
         ((502, {}), Unknown("HTTP 502")),

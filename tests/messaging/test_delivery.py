@@ -9,9 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import delivery, sending
+from messaging import delivery, sending, tasks
 from messaging.channels import twilio
-from messaging.channels.base import DELIVERY_ERRORS, Accepted, Unavailable
+from messaging.channels.base import DELIVERY_ERRORS, Accepted, Throttled, Unavailable
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
 from messaging.sandbox.numbers import NUMBERS
 from tests.factories import CampaignFactory
@@ -180,6 +180,44 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(campaign, sandbox):
 
     assert counted(batch) == {"total": 2, "unknown": 2}
     assert len(sandbox.outbox(channel="sms")) == 2
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 5), (30, 30), (0.1, 1), (86_400, 60)])
+def test_a_provider_that_asks_for_patience_gets_it_within_reason(campaign, asked, given):
+    batch = accepted_batch(campaign, 1)
+    [claimed] = delivery.claim(batch.id)
+
+    with time_machine.travel(claimed.lease_until, tick=False):
+        delivery.record([(claimed, Throttled(asked))])
+
+    batch.refresh_from_db()
+    message = Message.objects.get()
+    patience = timedelta(seconds=given)
+    assert message.status == "enqueued"
+    assert message.due_at == batch.hold_until == claimed.lease_until + patience
+
+
+def test_an_outage_of_three_hours_fails_nothing(campaign, sandbox):
+    batch = accepted_batch(campaign, 5)
+    password = single(campaign, "6591234567")
+    sandbox.control(down=True)
+    began = timezone.now()
+    for minutes in range(0, 180, 20):
+        with time_machine.travel(began + timedelta(minutes=minutes)):
+            tasks.send_batches()
+            tasks.send_singles()
+    assert set(Message.objects.values_list("status", flat=True)) == {"enqueued"}
+
+    sandbox.control(down=False)
+    with time_machine.travel(began + timedelta(minutes=181)):
+        tasks.send_batches()
+        tasks.send_singles()
+
+    assert counted(batch) == {"total": 5, "sent": 5}
+    password.refresh_from_db()
+    assert password.status == "sent"
+    assert set(Attempt.objects.values_list("number", flat=True)) == {1}
+    assert len(sandbox.outbox(channel="sms")) == 6
 
 
 def test_an_attempt_whose_process_died_becomes_unknown(campaign):
