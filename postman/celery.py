@@ -1,5 +1,6 @@
 """The Celery application: `celery -A postman.celery worker`, `… beat`."""
 
+import gc
 import logging
 import os
 from contextlib import suppress
@@ -8,7 +9,7 @@ from typing import Any
 
 import redis
 from celery import Celery, Task
-from celery.signals import task_prerun
+from celery.signals import task_prerun, worker_process_init
 from django.conf import settings
 from django.db import close_old_connections, transaction
 
@@ -28,6 +29,13 @@ UNHEARD_FOR_MS = 1000
 def _drop_a_dead_connection(**_: Any) -> None:
     """As Django does before each request: PostgreSQL may have been restarted since."""
     close_old_connections()
+
+
+@worker_process_init.connect
+def _keep_what_was_loaded(**_: Any) -> None:
+    """Modules live as long as the process. Walking over them again and again cost a worker that
+    sends a seventh of its time."""
+    gc.freeze()
 
 
 def ring(task: Task, *args: Any) -> None:
