@@ -31,9 +31,11 @@ def parse_public_id(value: str, prefix: str) -> uuid.UUID | None:
     if head != prefix or len(tail) != 36:
         return None
     try:
-        return uuid.UUID(tail)
+        found = uuid.UUID(tail)
     except ValueError:
         return None
+    # Python also takes other scripts' digits, and hyphens anywhere.
+    return found if str(found) == tail else None
 
 
 class PublicIdModel(models.Model):

@@ -4,8 +4,8 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, JsonResponse
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -22,6 +22,7 @@ STATUS = {
     "invalid_path": 404,
     "method_not_allowed": 405,
     "idempotency_key_in_use": 409,
+    "length_required": 411,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
     "idempotency_key_reused": 422,
@@ -36,6 +37,10 @@ CODES = {
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.UnsupportedMediaType: "unsupported_media_type",
 }
+
+UNREADABLE = "This call cannot be read: it is broken, or holds too many parts."
+# Some of DRF's messages repeat what was sent.
+LONGEST_MESSAGE = 500
 
 
 def body(request: Any, code: str, message: str, status: int) -> dict[str, Any]:
@@ -62,11 +67,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     elif isinstance(error, RequestDataTooBig):
         code, status = "payload_too_large", 413
         message = f"Send at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes at a time."
+    elif isinstance(error, SuspiciousOperation | UnreadablePostError):
+        # Too many fields or parts, or a body that broke off.
+        code, status, message = "parameter_invalid", 400, UNREADABLE
     elif isinstance(error, exceptions.APIException):
         code = next(
             (c for kind, c in CODES.items() if isinstance(error, kind)), "parameter_invalid"
         )
-        message, status = _sentence(error.detail), STATUS.get(code, error.status_code)
+        message, status = (
+            _sentence(error.detail)[:LONGEST_MESSAGE],
+            STATUS.get(code, error.status_code),
+        )
     else:
         return None
     set_rollback()

@@ -1,12 +1,11 @@
 """Pages of the v2 API by key (v2-sms §7): newest first, exact while rows are being added."""
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import F, QuerySet
@@ -51,8 +50,9 @@ class Order:
             moment = datetime.fromisoformat(created_at)
             if moment.tzinfo is None:
                 raise ValueError
-            return self.place(moment, last)
-        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+            # PostgreSQL knows fewer offsets than Python.
+            return self.place(moment.astimezone(UTC), last)
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise _invalid(
                 f"`{name}` is not a cursor of ours: send one as `pageData` gave it."
             ) from None

@@ -281,6 +281,7 @@ ERRORS = {
     "resource_not_found": "This campaign has no such message.",
     "idempotency_key_in_use": "A call with this `Idempotency-Key` is being carried out. Ask again "
     "later.",
+    "length_required": "Send a `Content-Length`, not a chunked body.",
     "payload_too_large": "Send at most 1,048,576 bytes at a time.",
     "unsupported_media_type": 'Unsupported media type "text/plain" in request.',
     "idempotency_key_reused": "This `Idempotency-Key` was used for another call. Use a new one for "
@@ -296,6 +297,7 @@ _MEANING = {
     401: "No API key, or not one of this campaign.",
     404: "No such address, or nothing of that id in this campaign.",
     409: "A call with this `Idempotency-Key` is being carried out.",
+    411: "The body came in chunks, without a `Content-Length`.",
     413: "The call is too large.",
     415: "Not the content type of this operation.",
     422: "This `Idempotency-Key` was used for another call.",
@@ -315,6 +317,7 @@ _EVERYWHERE = (
 )
 _ON_POST = (
     "idempotency_key_in_use",
+    "length_required",
     "payload_too_large",
     "unsupported_media_type",
     "idempotency_key_reused",

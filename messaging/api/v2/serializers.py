@@ -43,6 +43,13 @@ class SingleSend(serializers.Serializer):
     language = Anything()
     values = Anything()
 
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := data.keys() - self.fields.keys()):
+            raise serializers.ValidationError(
+                {name[:50]: "Unknown field." for name in sorted(unknown)[:10]}
+            )
+        return super().to_internal_value(data)
+
 
 class PublicId(serializers.CharField):
     """The id of a row that is only referred to: `PublicId("user", source="creator_id")`."""

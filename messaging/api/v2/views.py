@@ -41,6 +41,7 @@ class CampaignView(APIView):
     """An address under one campaign, open to the campaign's own keys."""
 
     throttle_classes = [CampaignThrottle]
+    http_method_names = ["get", "head", "post"]
 
     @property
     def campaign(self) -> Campaign:
@@ -50,6 +51,12 @@ class CampaignView(APIView):
     def caller(self) -> User:
         """Who made the key: in whose name a program calls."""
         return self.request.user  # type: ignore[return-value]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # Without its length Django reads none of a body, and does not say so.
+        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+            raise Refused("Send a `Content-Length`, not a chunked body.", "length_required")
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -95,15 +102,17 @@ class BatchSend(CampaignView):
     def post(self, request: Request, campaign_id: str) -> Response:
         """E5: send a CSV file whole, or refuse it with a report on every row that is wrong."""
         # Only who has a key may put a file on our disk, and none that is larger than any we take.
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.BATCH_BYTES_LIMIT + FORM_MARGIN:
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if length.isdigit() and int(length) > settings.BATCH_BYTES_LIMIT + FORM_MARGIN:
             raise Refused("The file is larger than 40 MB. Split it.", "parameter_invalid")
         http_request = request._request
         http_request.upload_handlers = [TemporaryFileUploadHandler(http_request)]
-        return self.once(lambda: self._send(request.FILES.get("file")))
+        files = request.FILES.getlist("file")
+        if len(files) != 1:
+            raise Refused("Send one CSV file, in a part named `file`.", "parameter_invalid")
+        return self.once(lambda: self._send(files[0]))
 
-    def _send(self, upload: object) -> Response:
-        if not isinstance(upload, UploadedFile):
-            raise Refused("Send the CSV file in a part named `file`.", "parameter_invalid")
+    def _send(self, upload: UploadedFile) -> Response:
         batch = sending.send_file(campaign=self.campaign, creator=self.caller, upload=upload)
         if batch.is_accepted:
             return Response({"isValid": True, "batchId": batch.public_id}, status=201)
