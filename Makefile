@@ -6,11 +6,12 @@ set-up = $(PYTHON) postman/local/set_up.py
 lock := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test fuzz lint lock clean
 
 help:
 	@echo "make demo    run the product on http://localhost:8000 (PORT, SANDBOX_PORT)"
 	@echo "make test    run the test suite (ARGS: more for pytest)"
+	@echo "make fuzz    a thousand calls of each API operation, right ones and wrong ones"
 	@echo "make lint    style, types, imports, migrations"
 	@echo "make lock    resolve the requirements anew (ARGS=--upgrade: newest versions)"
 	@echo "make clean   remove what the others made, the demo's data included"
@@ -24,6 +25,11 @@ test:
 	@$(BIN)/python -m pytest -n logical --ignore tests/journeys $(ARGS)
 	@# The journeys run the whole product, which wants the machine for itself.
 	@exec $(BIN)/python -m pytest tests/journeys $(ARGS)
+
+fuzz:
+	@$(set-up) test
+	@SCHEMATHESIS_EXAMPLES=1000 exec $(BIN)/python -m pytest -n logical \
+		tests/messaging/api/test_v2_fuzz.py $(ARGS)
 
 lint:
 	@$(set-up) test

@@ -1,0 +1,188 @@
+"""The running API against its own description: whatever is sent, the answer is a described one.
+
+The suite sends a few calls of each operation, `make fuzz` a thousand (SCHEMATHESIS_EXAMPLES).
+"""
+
+import copy
+import os
+
+import pytest
+import schemathesis
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from schemathesis import GenerationMode
+from schemathesis.checks import positive_data_acceptance
+
+from messaging import delivery
+from messaging.models import Message
+from postman.api.docs import document
+from postman.wsgi import application
+from tests.messaging.builders import accepted_batch, csv_of, single
+
+CALLS = settings(
+    max_examples=int(os.environ.get("SCHEMATHESIS_EXAMPLES", "50")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+# What Django and its middleware put on every answer of the site.
+USUAL_HEADERS = {
+    "allow",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "cross-origin-opener-policy",
+    "referrer-policy",
+    "vary",
+    "x-content-type-options",
+    "x-frame-options",
+}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def _one_connection():
+    """A request keeps to the test's connection, as with Django's own test client."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+# Ids that stand in the calls, and what is behind them in the test that runs.
+STANDINS = {
+    "campaignId": [f"campaign_{'0' * 8}-0000-0000-0000-{'0' * 12}"],
+    "messageId": [f"message_{'0' * 8}-0000-0000-0000-{n:012}" for n in range(4)],
+    "batchId": [f"batch_{'0' * 8}-0000-0000-0000-{n:012}" for n in range(2)],
+}
+behind: dict[str, str] = {}
+
+
+@pytest.fixture
+def secret(campaign, key, _one_connection):
+    """The key of a campaign without a limit, with messages and batches in every state."""
+    campaign.calls_per_second = None
+    campaign.save()
+    failed, batch = single(campaign), accepted_batch(campaign, 2)
+    for lane in (None, batch.id):
+        delivery.record([(c, delivery.Rejected("30003")) for c in delivery.claim(lane)])
+    sent = single(campaign)
+    delivery.record([(c, delivery.Accepted("SM1")) for c in delivery.claim(None)])
+    of_batch = Message.objects.filter(batch=batch).earliest("row")
+    real = {
+        "campaignId": [campaign],
+        "messageId": [failed, of_batch, sent, single(campaign)],
+        "batchId": [batch, accepted_batch(campaign, 1)],
+    }
+    for name, standins in STANDINS.items():
+        behind.update(zip(standins, [row.public_id for row in real[name]], strict=True))
+    return key
+
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    for standin, real in behind.items():
+        path = path.replace(standin, real)
+    return application(environ | {"PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1"}, start_response)
+
+
+def strict_document():
+    """Ours, without room for a field that it does not name, and with ids of something."""
+    strict = copy.deepcopy(document())
+    strict["servers"] = [{"url": "/api/v2"}]
+    for shape in strict["components"]["schemas"].values():
+        shape["additionalProperties"] = False
+    for methods in strict["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                parameter.pop("examples", None)
+                if known := STANDINS.get(parameter["name"]):
+                    others = [parameter["schema"]] if len(known) > 1 else []
+                    parameter["schema"] = {"anyOf": [{"type": "string", "enum": known}, *others]}
+    return strict
+
+
+SCHEMA = schemathesis.openapi.from_dict(
+    strict_document(),
+    config=schemathesis.Config.from_dict(
+        {"generation": {"allow-extra-parameters": False, "with-security-parameters": False}}
+    ),
+)
+SCHEMA.app = app
+
+
+OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_answer_is_a_described_one(label, secret):
+    operation = OPERATIONS[label]
+    right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+
+    @CALLS
+    @given(case=right | wrong)
+    def call(case):
+        with transaction.atomic():
+            answer = case.call_and_validate(
+                headers={"Authorization": f"Bearer {secret}"},
+                # Which variables a template has, and which numbers there are, no schema can say.
+                excluded_checks=[positive_data_acceptance],
+            )
+            transaction.set_rollback(True)
+        described = operation.definition.raw["responses"].get(str(answer.status_code), {})
+        headers = {name.lower() for name in described.get("headers", {})}
+        assert set(answer.headers) <= USUAL_HEADERS | headers
+
+    call()
+
+
+CELLS = st.sampled_from(
+    [
+        "6581230001",
+        "english",
+        "Tamil",
+        "Mei Ling",
+        "",
+        " ",
+        "€",
+        "梅",
+        '"',
+        "a,b",
+        "=1+1",
+        "\n",
+        "\x00",
+    ]
+)
+TABLES = st.lists(st.lists(CELLS, min_size=3, max_size=5).map(",".join), max_size=5)
+
+
+def test_every_file_is_answered_as_described(client, campaign, secret):
+    operation = OPERATIONS["POST /campaigns/{campaignId}/batch/messages"]
+
+    @CALLS
+    @given(rows=TABLES, good=st.integers(0, 3))
+    def send(rows, good):
+        content = csv_of(good) + "\n".join(rows).encode()
+        with transaction.atomic():
+            answer = client.post(
+                f"/api/v2/campaigns/{campaign.public_id}/batch/messages",
+                {"file": SimpleUploadedFile("people.csv", content)},
+                headers={"Authorization": f"Bearer {secret}"},
+            )
+            transaction.set_rollback(True)
+        described = operation.definition.raw["responses"][str(answer.status_code)]
+        schema = described["content"]["application/json"]["schema"]
+        shapes = {"components": document()["components"]}
+        Draft202012Validator(schema | shapes).validate(answer.json())
+        assert "X-Request-Id" in answer
+        answered.add(answer.json().get("isValid"))
+
+    answered = set()
+    send()
+    assert {True, False} <= answered
