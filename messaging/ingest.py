@@ -7,9 +7,10 @@ messages only when an officer says send, so a file that turns out bad leaves not
 import io
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
@@ -24,11 +25,13 @@ from campaigns.models import TemplateBody
 from campaigns.phone_numbers import clean_recipient
 from messaging import recipients
 from messaging.models import Batch, BatchStatus, StagedRow
-from postman.ids import new_id, now_ms
+from postman.ids import new_ids, now_ms
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+# So many chunks of the reader go into one transaction: a fraction of a second, then progress shows.
+CHUNKS = 40
 OUR_FAULT = {
     "code": "internal_error",
     "message": "We could not check this file, and the fault is ours. Please upload it again.",
@@ -99,8 +102,9 @@ def _check(batch: Batch) -> None:
             report=report,
         )
         try:
-            for chunk in reader:
-                _stage(batch, [] if reader.rows_bad else chunk, bodies, reader)
+            chunks = iter(reader)
+            while _stage(batch, islice(chunks, CHUNKS), bodies, reader):
+                pass
         except recipients.FileFault as fault:
             _finish(
                 batch,
@@ -123,12 +127,18 @@ def _check(batch: Batch) -> None:
 @transaction.atomic
 def _stage(
     batch: Batch,
-    rows: Sequence[recipients.Row],
+    chunks: Iterator[Sequence[recipients.Row]],
     bodies: dict[str, TemplateBody],
     reader: recipients.Reader,
-) -> None:
-    if rows:
-        _copy(batch, rows, {language: str(body.id) for language, body in bodies.items()})
+) -> bool:
+    """Store some chunks, and how far the check is; False when there are no more."""
+    ids = {language: str(body.id) for language, body in bodies.items()}
+    read = 0
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for read, chunk in enumerate(chunks, 1):  # noqa: B007
+            if not reader.rows_bad:
+                # PostgreSQL stores these rows while the next are read.
+                copy.write(_lines(str(batch.id), chunk, ids))
     _progress(
         batch,
         rows_checked=reader.rows_total,
@@ -137,31 +147,29 @@ def _stage(
         bytes_checked=reader.bytes_read,
         lease_until=timezone.now() + LEASE,
     )
+    return bool(read)
 
 
-def _copy(batch: Batch, rows: Sequence[recipients.Row], bodies: dict[str, str]) -> None:
-    """COPY in text format. JSON has no raw tabs or line breaks, so only backslashes are escaped."""
-    lines = [
-        b"%b\t%d\t%b\t%b\t%b\t%b\t%d\n"
-        % (
-            str(batch.id).encode(),
-            row.number,
-            str(new_id()).encode(),
-            bodies[row.language].encode(),
-            row.recipient.encode(),
-            orjson.dumps(row.values).replace(b"\\", b"\\\\"),
-            row.segments,
+_COPY = (
+    "COPY messaging_stagedrow "
+    "(batch_id, template_body_id, row, message_id, recipient, values, segments) FROM STDIN"
+)
+
+
+def _lines(batch_id: str, rows: Sequence[recipients.Row], bodies: dict[str, str]) -> bytes:
+    """Text format. JSON has no raw tabs or line breaks, so only backslashes are escaped."""
+    starts = {language: f"{batch_id}\t{body}" for language, body in bodies.items()}
+    return (
+        "".join(
+            [
+                f"{starts[row.language]}\t{row.number}\t{message_id}\t{row.recipient}"
+                f"\t{orjson.dumps(row.values).decode()}\t{row.segments}\n"
+                for row, message_id in zip(rows, new_ids(len(rows)), strict=True)
+            ]
         )
-        for row in rows
-    ]
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY messaging_stagedrow "
-            "(batch_id, row, message_id, template_body_id, recipient, values, segments) FROM STDIN"
-        ) as copy,
-    ):
-        copy.write(b"".join(lines))
+        .replace("\\", "\\\\")
+        .encode()
+    )
 
 
 def _refuse(batch: Batch, reader: recipients.Reader, report: io.TextIOBase) -> None:

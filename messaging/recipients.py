@@ -18,13 +18,18 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from operator import itemgetter
-from typing import BinaryIO, NamedTuple, TextIO
+from itertools import chain, compress, islice, repeat
+from operator import add, itemgetter
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from campaigns import sms, templating
 from messaging import pricing
 
-CHUNK = 5_000
+# So many rows at once: enough to look at them column by column, and few enough that they stay in
+# the processor's cache and that a web process answers others meanwhile.
+CHUNK = 500
+# Fewer where they are long, so that memory stays flat.
+CHUNK_BYTES = 4_000_000
 SAMPLE = 100
 LONGEST_LINE = 1_000_000
 ERROR_COLUMN = "Error Reason"
@@ -41,6 +46,9 @@ class Row(NamedTuple):
     language: str
     values: dict[str, str]
     segments: int
+
+
+_number = itemgetter(0)
 
 
 class Reason(NamedTuple):
@@ -100,8 +108,8 @@ def read(
 class Reader:
     """Iterate for chunks of good rows; the counts are true for what has been read so far.
 
-    A chunk comes after every 5,000 rows read, so it is empty where all of them were bad.
-    FileFault comes out of the iteration.
+    A chunk is what is good of 500 rows, so it is empty where all of them were bad. FileFault
+    comes out of the iteration.
     """
 
     def __init__(
@@ -120,7 +128,7 @@ class Reader:
         self._file = file
         self._variables = tuple(variables)
         self._clean_recipient = clean_recipient
-        self._max_rows_and_one = None if max_rows is None else max_rows + 1
+        self._max_rows = max_rows
         self._report = report
         self._sample = sample
         self._plans = _plans(template, self._variables, header, notice)
@@ -213,51 +221,77 @@ class Reader:
     def _chunks(
         self, table: "_Table", columns: "_Columns", report: "_Report | None"
     ) -> Iterator[list[Row]]:
-        # The loop that a million rows go through, so it is one plain loop: what is not plainly
-        # right leaves it for _examine, which finds out what it is.
-        width, recipient_at, language_at = columns.width, columns.recipient, columns.language
-        plans, variables, pick = self._plans, self._variables, columns.pick
-        clean_recipient = self._clean_recipient
-        chunk: list[Row] = []
-        read = 0
-        for number, cells in table.rows():
-            if len(cells) > width:
-                cells = _trim(cells, width)
-            found: Row | RowFault | None = None
-            if len(cells) == width and (plan := plans.get(cells[language_at])):
-                values = pick(cells)
-                if segments := plan.segments(values):
-                    try:
-                        recipient = clean_recipient(cells[recipient_at])
-                    except ValueError:
-                        pass
-                    else:
-                        named = dict(zip(variables, values))  # noqa: B905 - as long, by pick
-                        found = Row(number, recipient, plan.language, named, segments)
-            if found is None:
-                found = self._examine(number, cells, columns)
-                if found is None:
-                    continue
-            read += 1
-            if read == self._max_rows_and_one:
-                raise _too_many_rows(read - 1)
+        for first, rows in table.chunks():
+            if max(map(len, rows)) > columns.width:
+                rows = [_trim(cells, columns.width) for cells in rows]
+            good = self._plain(first, rows, columns)
+            if len(good) < len(rows):
+                good = self._look_closer(first, rows, good, columns, report)
+            if good:
+                self._count(good)
+            if self._max_rows is not None and self.rows_total > self._max_rows:
+                raise _too_many_rows(self._max_rows)
+            yield good
+
+    def _plain(self, first: int, rows: list[list[str]], columns: "_Columns") -> list[Row]:
+        """The rows that are plainly good, told column by column; the others may be good or not."""
+        width, language_at = columns.width, columns.language
+        typed = [cells[language_at] if len(cells) == width else "" for cells in rows]
+        good: list[Row] = []
+        for spelling in set(typed) & self._plans.keys():
+            here = [each == spelling for each in typed]
+            numbers = compress(range(first, first + len(rows)), here)
+            table = list(zip(*compress(rows, here), strict=True))
+            good += self._plain_of(self._plans[spelling], numbers, table, columns)
+        good.sort(key=_number)
+        return good
+
+    def _plain_of(
+        self, plan: "_Plan", numbers: Iterator[int], table: list[tuple[str, ...]], at: "_Columns"
+    ) -> list[Row]:
+        recipients = [self._cleaned(typed) for typed in table[at.recipient]]
+        columns = at.pick(table)
+        segments = plan.segments(columns, len(recipients))
+        rows = zip(*columns) if columns else [()] * len(recipients)  # noqa: B905 - all as long
+        values = [dict(zip(self._variables, row)) for row in rows]  # noqa: B905 - as long, by pick
+        found = map(Row, numbers, recipients, repeat(plan.language), values, segments)
+        if all(segments) and all(recipients):
+            return list(found)
+        return [row for row in found if row.recipient and row.segments]
+
+    def _cleaned(self, typed: str) -> str:
+        try:
+            return self._clean_recipient(typed)
+        except ValueError:
+            return ""
+
+    def _look_closer(
+        self,
+        first: int,
+        rows: list[list[str]],
+        plain: list[Row],
+        columns: "_Columns",
+        report: "_Report | None",
+    ) -> list[Row]:
+        """All good rows, after a look at each that is not plainly good."""
+        known = set(map(_number, plain))
+        good = plain
+        for number, cells in enumerate(rows, first):
+            if number in known:
+                continue
+            found = self._examine(number, cells, columns)
             if isinstance(found, Row):
-                chunk.append(found)
-            else:
+                good.append(found)
+            elif found:
                 self._refuse(found, cells, report)
-            if not read % CHUNK:
-                self._count(chunk)
-                yield chunk
-                chunk = []
-        if chunk:
-            self._count(chunk)
-            yield chunk
+        good.sort(key=_number)
+        return good
 
     def _count(self, chunk: list[Row]) -> None:
-        self._tally.update(
-            [(row.language, row.recipient.startswith("65"), row.segments) for row in chunk]
-        )
-        self._repeats.add([row.recipient for row in chunk])
+        _, recipients, languages, _, segments = zip(*chunk, strict=True)
+        are_local = [recipient[:2] == "65" for recipient in recipients]
+        self._tally.update(zip(languages, are_local, segments, strict=True))
+        self._repeats.add(recipients)
 
     def _examine(self, number: int, cells: list[str], columns: "_Columns") -> Row | RowFault | None:
         """Look closely at a row that is not plainly right; None for a blank one."""
@@ -357,6 +391,9 @@ _FORMULA_STARTS = frozenset("=+-@\t\r\n＝＋－＠")
 # Rows against a template -------------------------------------------------------------------
 
 _SEPARATOR = "\x1f"  # blocked in values
+# Good in every language and most of what there is, so worth taking out before a closer look.
+_ORDINARY = bytes({*range(0x20, 0x7F)} & {*map(ord, sms.GSM_BASIC)}) + _SEPARATOR.encode()
+_spaces = re.compile(r"\s").findall
 
 # Not blocked, and one UTF-16 unit each. Tabs stay out: they count as avoidable.
 _UNBLOCKED_CLASS = rf"^{sms.BLOCKED_CLASS}\t" + sms.character_class((0x10000, 0x10FFFF))
@@ -379,28 +416,47 @@ class _Plan:
         self._before, self._after = frame.split(_SEPARATOR)
         literals = "".join(self._template.literals)
         fixed = self._before + literals + self._after
-        self._literals = len(literals)
-        self._fixed = len(fixed)
         self._uses = [self._template.names.count(name) for name in names]
-        self._each_once = all(uses == 1 for uses in self._uses)
         self._encoding = sms.encoding(fixed)
         self.is_gsm = self._encoding == sms.GSM7
         # Lengths can stand for units only while every fixed character is one unit.
-        self._is_simple = sms.units(fixed) == len(fixed)
-        self._are_good = _joined(len(names), sms.PLAIN_CLASS if self.is_gsm else _UNBLOCKED_CLASS)
+        is_simple = sms.units(fixed) == len(fixed)
+        self._segments_of_length = {
+            length: sms.segments_of(len(fixed) + length, self._encoding)
+            for length in range(sms.MAX_BODY - len(literals) + 1 if is_simple else 0)
+        }
+        characters = sms.PLAIN_CLASS if self.is_gsm else _UNBLOCKED_CLASS
+        self._are_plain = re.compile(f"[{characters}]*").fullmatch
+        self._are_good = _joined(len(names), characters)
 
-    def segments(self, values: Sequence[str]) -> int:
-        """Segments of a message whose values are plainly good; 0 when they need a closer look."""
-        joined = _SEPARATOR.join(values)
-        if not self._are_good(joined):
-            return 0
-        if self._each_once:
-            length = len(joined) - len(values) + 1 if values else 0
-        else:
-            length = sum(map(int.__mul__, self._uses, map(len, values)))
-        if self._literals + length > sms.MAX_BODY or not self._is_simple:
-            return 0
-        return sms.segments_of(self._fixed + length, self._encoding)
+    def segments(self, columns: Sequence[Sequence[str]], rows: int) -> list[int]:
+        """Segments of each row's message; 0 for a row whose values need a closer look."""
+        lengths = [0] * rows
+        for uses, column in zip(self._uses, columns, strict=True):
+            lengths = list(map(add, lengths, map(uses.__mul__, map(len, column))))
+        found = [self._segments_of_length.get(length, 0) for length in lengths]
+        if self._are_all_good(columns):
+            return found
+        return [
+            segments if self._are_good(_SEPARATOR.join(values)) else 0
+            for segments, values in zip(found, zip(*columns, strict=True), strict=True)
+        ]
+
+    def _are_all_good(self, columns: Sequence[Sequence[str]]) -> bool:
+        """What `_are_good` says of each row, in one look at all of them."""
+        joined = _SEPARATOR.join(chain([""], *columns, [""]))
+        if joined.count(_SEPARATOR) > sum(map(len, columns)) + 1:
+            return False
+        try:
+            unusual = joined.encode().translate(None, _ORDINARY).decode()
+        except UnicodeEncodeError:
+            return False
+        if not self._are_plain(unusual) or _SEPARATOR * 2 in joined:
+            return False
+        return not any(
+            space + _SEPARATOR in joined or _SEPARATOR + space in joined
+            for space in {" ", *_spaces(unusual)}
+        )
 
     def exact_segments(self, values: Mapping[str, str]) -> int:
         return sms.segments(self._before + self._template.render(values) + self._after)
@@ -534,6 +590,7 @@ class _Table:
         encoding = _encoding(file)
         # Undecodable bytes are kept as escapes, so that the row they stand in can be named.
         errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
+        self._file = file
         self._text = io.TextIOWrapper(file, encoding, errors, newline="")
         self._number = 0
         try:
@@ -548,14 +605,23 @@ class _Table:
             self.release()
             raise
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Rows with the numbers a spreadsheet shows: a line break inside quotes starts none."""
+    def chunks(self) -> Iterator[tuple[int, list[list[str]]]]:
+        """Rows, with the number a spreadsheet shows of the first: a line break inside quotes
+        starts none."""
+        while rows := self._some_rows():
+            first, self._number = self._number + 1, self._number + len(rows)
+            yield first, rows
+
+    def _some_rows(self) -> list[list[str]]:
+        rows: list[list[str]] = []
+        size, end = -1, self._file.tell() + CHUNK_BYTES
         try:
-            for cells in self._reader:
-                self._number += 1
-                yield self._number, cells
+            while size < len(rows) < CHUNK and self._file.tell() < end:
+                size = len(rows)
+                rows.extend(islice(self._reader, 100))
         except csv.Error as fault:
-            raise _broken_quotes(self._number + 1, str(fault)) from None
+            raise _broken_quotes(self._number + len(rows) + 1, str(fault)) from None
+        return rows
 
     def release(self) -> None:
         """Leave the file open for whoever brought it."""
@@ -568,9 +634,13 @@ class _Table:
         raise FileFault("empty", "This file is empty.")
 
     def _first_row(self) -> list[str]:
-        for _, cells in self.rows():
-            if any(cell.strip() for cell in cells):
-                return cells
+        try:
+            for cells in self._reader:
+                self._number += 1
+                if any(cell.strip() for cell in cells):
+                    return cells
+        except csv.Error as fault:
+            raise _broken_quotes(self._number + 1, str(fault)) from None
         raise FileFault("empty", "This file is empty.")
 
 
@@ -617,7 +687,7 @@ class _Columns:
         self.pick = _picker([found.index(name) for name in variables])
 
 
-def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     match places:
         case []:
             return lambda cells: ()

@@ -5,11 +5,17 @@ from datetime import datetime
 
 from django.db import models
 from django.utils import timezone
+from uuid_utils import uuid7 as quick_uuid7
 from uuid_utils.compat import uuid7
 
 
 def new_id() -> uuid.UUID:
     return uuid7()
+
+
+def new_ids(count: int) -> list[str]:
+    """Many at once, each greater than the one before it, as text for a statement."""
+    return [str(quick_uuid7()) for _ in range(count)]
 
 
 def first_id_of(moment: datetime) -> uuid.UUID:

@@ -211,6 +211,73 @@ def segments(body, row, header="Ministry of Parks", notice=""):
     return sms.segments(sms.compose(header, text, row.language, notice))
 
 
+# Most rows are judged many at a time; what comes out must be what is said of each by itself.
+cells = st.one_of(
+    st.sampled_from(["Mei Ling", "陈美玲", "Siobhan O’Brien", "a\tb", "", " ", "[a]", "a" * 990]),
+    st.text(
+        alphabet=st.sampled_from('aB ,"\n\r\t\x1f\x1c\x85\xa0\u3000é€|`中“𠮷😀\u200b\u200c\ue000'),
+        max_size=4,
+    ),
+)
+numbers = st.sampled_from(
+    [
+        "6581230001",
+        "60123456789",
+        "6561234567",
+        "91234567",
+        "",
+        " 6581230001",
+        "６５８１２３０００１",
+    ]
+)
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.one_of(
+            st.just(("6581230001", "english", "Mei Ling", "Bedok")),
+            st.tuples(
+                numbers, st.sampled_from(["english", "CHINESE", " chinese", "tamil"]), cells, cells
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_a_row_is_judged_among_others_as_it_would_be_alone(typed):
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["recipient", "language", "name", "clinic"])
+    writer.writerows([*typed, ("6581230001", "english", "a", "b")])
+    reader = reader_of(file.getvalue())
+
+    found = {row.number: row.segments for chunk in reader for row in chunk}
+    refused = [fault.row_number for fault in reader.faults]
+
+    expected = {number: judged(*row) for number, row in enumerate(typed, 2)}
+    last = {len(typed) + 2: 1}
+    assert found == {number: n for number, n in expected.items() if n} | last
+    assert refused == [number for number, n in expected.items() if not n]
+
+
+def judged(number, language, name, clinic):
+    """Segments of the message, 0 for a row that is refused."""
+    language = language.strip().lower()
+    body = {"english": ENGLISH, "chinese": CHINESE}.get(language)
+    name, clinic = (value.replace("\r\n", "\n").replace("\r", "\n") for value in (name, clinic))
+    faults = recipients.check_value(name, language) + recipients.check_value(clinic, language)
+    try:
+        clean_recipient(number)
+    except ValueError:
+        return 0
+    if body is None or faults:
+        return 0
+    text = templating.render(body, {"name": name, "clinic": clinic})
+    if len(text) > sms.MAX_BODY:
+        return 0
+    return sms.segments(sms.compose("Ministry of Parks", text, language))
+
+
 # Bad files -----------------------------------------------------------------------------------
 
 
@@ -442,14 +509,15 @@ def test_what_makes_messages_expensive_is_flagged(language, value, unicode, avoi
     assert reader.file_has_avoidable_expensive_character is avoidable
 
 
-def test_chunks_come_after_every_five_thousand_rows_read():
+def test_a_chunk_comes_after_every_so_many_rows_read_also_where_all_of_them_were_bad():
+    size = recipients.CHUNK
     reader = reader_of(
         "recipient,language,name,clinic\n"
-        + "x,english,a,b\n" * 5000
-        + "6581230001,english,a,b\n" * 5001
+        + "x,english,a,b\n" * size
+        + "6581230001,english,a,b\n" * (size + 1)
     )
 
-    assert [len(chunk) for chunk in reader] == [0, 5000, 1]
+    assert [len(chunk) for chunk in reader] == [0, size, 1]
 
 
 def test_only_the_first_bad_rows_are_kept_in_memory():
