@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -341,12 +341,19 @@ class Message(PublicIdModel):
 
     @property
     def full_message(self) -> str:
-        """Exactly what was or will be sent; bodies never change, so neither does this."""
-        return self.template_body.full_message(self.values)
+        """Exactly what was or will be sent; bodies never change, so neither does this.
+
+        Empty once the values are erased.
+        """
+        return "" if self.is_erased else self.template_body.full_message(self.values)
+
+    @property
+    def is_erased(self) -> bool:
+        return not self.recipient
 
     @property
     def can_retry(self) -> bool:
-        return self.status == Status.FAILURE and self.attempts_made <= MAX_RETRIES
+        return not self.is_erased and self.status == Status.FAILURE and self.attempts_made <= MAX_RETRIES
 
 
 class Attempt(models.Model):
@@ -410,6 +417,19 @@ class Pace(models.Model):
 
     def __str__(self) -> str:
         return self.account
+
+
+class RetentionMark(models.Model):
+    """Up to which message, in the order of acceptance, a campaign's personal data is erased."""
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="retention_mark"
+    )
+    created_at = models.DateTimeField(default=datetime.fromtimestamp(0, UTC))
+    message_id = models.UUIDField(default=UUID(int=0))
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} up to {self.created_at}"
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):

@@ -218,7 +218,7 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
         )
     with transaction.atomic():
         retried = Message.objects.filter(
-            batch=batch, status=Status.FAILURE, attempts_made__lte=MAX_RETRIES
+            batch=batch, status=Status.FAILURE, attempts_made__lte=MAX_RETRIES, recipient__gt=""
         ).update(status=Status.CREATED, updated_at=now_ms())
         if not retried:
             raise Refused(

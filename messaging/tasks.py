@@ -13,7 +13,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import billing, delivery, ingest, reconciling
+from messaging import billing, delivery, ingest, reconciling, retention
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 from messaging.states import Status
 from postman.celery import hear
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 SLICE_SECONDS = 10
 # A process that finds nothing it may send looks again so often, then lets others have it.
 WAIT_SECONDS, MOST_WAITS = 0.02, 50
+# Chunks of personal data erased before others have the process.
+ERASED_AT_A_TIME = 20
 
 
 @shared_task(name="messaging.check_upload")
@@ -154,6 +156,8 @@ def fold_counters() -> None:
 @shared_task(name="messaging.forget")
 def forget() -> None:
     """What is kept for a time only, and whose time is over."""
+    if retention.erase(chunks=ERASED_AT_A_TIME):
+        forget.delay()
     IdempotencyKey.objects.expired(timezone.now()).delete()
 
 

@@ -75,7 +75,9 @@ def exact_money(micros: int) -> str:
 
 @register.filter
 def phone(digits: str) -> str:
-    """`6591234567` as `+65 9123 4567`, others grouped as their country does."""
+    """`6591234567` as `+65 9123 4567`, others grouped as their country does; `erased` for none."""
+    if not digits:
+        return "erased"
     try:
         number = phonenumbers.parse(f"+{digits}")
     except phonenumbers.NumberParseException:

@@ -7,11 +7,15 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from postman.ids import PublicIdModel, new_id
+
+# Reports, bills and questions about a message come in for some days.
+SHORTEST_RETENTION_DAYS = 7
 
 
 class Agency(models.Model):
@@ -19,11 +23,25 @@ class Agency(models.Model):
     name = models.CharField(
         max_length=60, help_text="Stands at the top of every SMS of this agency (v2-sms §6.3)."
     )
+    retention_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(SHORTEST_RETENTION_DAYS)],
+        help_text="Recipients and values of a message are erased so many days after it was "
+        "accepted. Empty: they are kept.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         verbose_name_plural = "agencies"
         ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(retention_days=None)
+                | models.Q(retention_days__gte=SHORTEST_RETENTION_DAYS),
+                name="retention_leaves_time_for_reports",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

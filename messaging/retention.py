@@ -1,0 +1,119 @@
+"""Erase personal data whose time is over; what happened, and how often, stays on record (Q14).
+
+Each agency says how many days it keeps recipients and values after a message was accepted. A
+message without them can still be counted, billed and traced, and never sent.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from campaigns.models import Campaign
+from messaging.models import SENT_STATUSES, Batch, BatchStatus, RetentionMark, StagedRow
+from postman.ids import now_ms
+
+CHUNK = 5_000
+# What moved this lately may still be reported on, billed or disputed.
+REST = timedelta(days=4)
+
+
+def erase(chunks: int, size: int = CHUNK) -> bool:
+    """Erase what is due, at most so many chunks of `size`; says whether there is more."""
+    for campaign, before in _limits(timezone.now()):
+        _erase_files(campaign, before)
+        while erased := _erase_chunk(campaign.id, before, size):
+            chunks -= erased
+            if not chunks:
+                return True
+    return False
+
+
+def _limits(now: datetime) -> Iterator[tuple[Campaign, datetime]]:
+    campaigns = Campaign.objects.filter(agency__retention_days__isnull=False)
+    for campaign in campaigns.select_related("agency").order_by("id").iterator():
+        days = campaign.agency.retention_days
+        assert days is not None
+        yield campaign, now - timedelta(days=days)
+
+
+@transaction.atomic
+def _erase_chunk(campaign_id: UUID, before: datetime, size: int) -> bool:
+    """Go on from the campaign's mark, in the order of acceptance; False where nothing is due.
+
+    Stops before a message that moved lately and comes back for it. One that still waits to be
+    sent ends as cancelled, as nobody could send it any more.
+    """
+    mark, _ = RetentionMark.objects.select_for_update().get_or_create(campaign_id=campaign_id)
+    now = now_ms()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH next AS (
+                SELECT id, batch_id, status, created_at, row_number() OVER w AS place,
+                    bool_or(updated_at > %(rested)s) OVER w AS is_stopped
+                FROM (
+                    SELECT * FROM messaging_message
+                    WHERE campaign_id = %(campaign)s AND created_at < %(before)s
+                        AND (created_at, id) > (%(at)s, %(id)s)
+                    ORDER BY created_at, id LIMIT %(limit)s FOR UPDATE
+                ) message
+                WINDOW w AS (ORDER BY created_at, id)
+            ), erased AS (
+                UPDATE messaging_message m
+                SET recipient = '', values = '{}', due_at = NULL,
+                    status = CASE
+                        WHEN m.status IN ('created', 'enqueued') THEN 'cancelled' ELSE m.status
+                    END
+                FROM next WHERE m.id = next.id AND NOT next.is_stopped
+                RETURNING m.id, m.batch_id, next.status AS was, m.status AS becomes,
+                    next.created_at, next.place
+            ), moved AS (
+                SELECT batch_id, was AS status, -1 AS n FROM erased WHERE was <> becomes
+                UNION ALL SELECT batch_id, becomes, 1 FROM erased WHERE was <> becomes
+            ), counted AS (
+                INSERT INTO messaging_counter (campaign_id, batch_id, hour, status, n)
+                SELECT %(campaign)s, batch_id, date_trunc('hour', %(now)s), status, sum(n)
+                FROM moved GROUP BY batch_id, status
+            )
+            SELECT created_at, id FROM erased ORDER BY place DESC LIMIT 1
+            """,
+            {
+                "campaign": campaign_id,
+                "before": before,
+                "rested": now - REST,
+                "at": mark.created_at,
+                "id": mark.message_id,
+                "limit": size,
+                "now": now,
+            },
+        )
+        last = cursor.fetchone()
+    if last is None:
+        return False
+    mark.created_at, mark.message_id = last
+    mark.save(update_fields=["created_at", "message_id"])
+    return True
+
+
+def _erase_files(campaign: Campaign, before: datetime) -> None:
+    """Uploaded files and reports on them; of a file that nobody sent, its rows as well."""
+    ended = (*SENT_STATUSES, BatchStatus.READY, BatchStatus.INVALID, BatchStatus.DISCARDED)
+    batches = Batch.objects.filter(campaign=campaign, created_at__lt=before, status__in=ended)
+    for batch in batches.exclude(file="", report="").order_by("id").iterator():
+        with transaction.atomic():
+            if batch.status == BatchStatus.READY:
+                StagedRow.objects.filter(batch=batch)._raw_delete("default")
+            Batch.objects.filter(id=batch.id, status=batch.status).update(
+                file="",
+                report="",
+                first_faults=[],
+                status=(
+                    BatchStatus.DISCARDED if batch.status == BatchStatus.READY else batch.status
+                ),
+            )
+            for stored in (batch.file, batch.report):
+                if stored.name:
+                    stored.storage.delete(stored.name)
