@@ -93,11 +93,23 @@ def app(environ, start_response):
 
 
 def strict_document():
-    """Ours, without room for a field that it does not name, and with ids of something."""
+    """Ours, without room for a field that it does not name, and with what this campaign has: ids,
+    languages, variables. Only mobile numbers of Singapore are sure to be numbers."""
     strict = copy.deepcopy(document())
     strict["servers"] = [{"url": "/api/v2"}]
     for shape in strict["components"]["schemas"].values():
         shape["additionalProperties"] = False
+    text = {"type": "string", "pattern": "^[A-Za-z0-9]{1,40}$"}
+    strict["components"]["schemas"]["SingleSend"]["properties"] = {
+        "recipient": {"type": "string", "pattern": "^658[2-7][0-9]{6}$"},
+        "language": {"type": "string", "enum": ["english", "malay"]},
+        "values": {
+            "type": "object",
+            "required": ["name", "clinic"],
+            "additionalProperties": False,
+            "properties": {"name": text, "clinic": text},
+        },
+    }
     for methods in strict["paths"].values():
         for operation in methods.values():
             for parameter in operation["parameters"]:
@@ -119,6 +131,8 @@ SCHEMA.app = app
 
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 
+SEND_BATCH = "POST /campaigns/{campaignId}/batch/messages"
+
 
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_every_answer_is_a_described_one(label, secret):
@@ -131,15 +145,20 @@ def test_every_answer_is_a_described_one(label, secret):
         with transaction.atomic():
             answer = case.call_and_validate(
                 headers={"Authorization": f"Bearer {secret}"},
-                # Which variables a template has, and which numbers there are, no schema can say.
+                # No schema can say which messages there are or may be retried.
                 excluded_checks=[positive_data_acceptance],
             )
             transaction.set_rollback(True)
         described = operation.definition.raw["responses"].get(str(answer.status_code), {})
         headers = {name.lower() for name in described.get("headers", {})}
         assert set(answer.headers) <= USUAL_HEADERS | headers
+        met.add(answer.status_code)
 
+    met: set[int] = set()
     call()
+    # No form of chance is a CSV file: those have a test of their own.
+    assert label == SEND_BATCH or met & {200, 201}
+    assert met & {400, 404}
 
 
 CELLS = st.sampled_from(
@@ -163,7 +182,7 @@ TABLES = st.lists(st.lists(CELLS, min_size=3, max_size=5).map(",".join), max_siz
 
 
 def test_every_file_is_answered_as_described(client, campaign, secret):
-    operation = OPERATIONS["POST /campaigns/{campaignId}/batch/messages"]
+    operation = OPERATIONS[SEND_BATCH]
 
     @CALLS
     @given(rows=TABLES, good=st.integers(0, 3))
