@@ -193,7 +193,7 @@ def _list(
         shown = [by_id[place.id] for place in page.rows]
     else:
         page = page_of(rows, request.query_params, order)
-        shown = page.rows
+        shown = list(page.rows)
     return Response({"data": shown_as(shown, many=True).data, "pageData": page.data})
 
 
