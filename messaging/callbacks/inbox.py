@@ -20,7 +20,8 @@ class _Ticket:
     provider: str
     attempt_id: UUID
     event: Event
-    called: threading.Event = field(default_factory=threading.Event)
+    # Free when called. A bare lock: an Event is made of several, and costs as much as the rest.
+    turn: threading.Lock = field(default_factory=threading.Lock)
     is_stored: bool = False
     error: Exception | None = None
 
@@ -35,11 +36,12 @@ def keep(provider: str, attempt_id: UUID, event: Event) -> None:
     among them, and then calls the next."""
     global _somebody_stores
     ticket = _Ticket(provider, attempt_id, event)
+    ticket.turn.acquire()
     with _mutex:
         _waiting.append(ticket)
         must_wait, _somebody_stores = _somebody_stores, True
     if must_wait:
-        ticket.called.wait()
+        ticket.turn.acquire()
     if not ticket.is_stored:
         _store_all_and_call_the_next()
     if ticket.error:
@@ -59,9 +61,9 @@ def _store_all_and_call_the_next() -> None:
             _somebody_stores = following is not None
         for ticket in tickets:
             ticket.is_stored = True
-            ticket.called.set()
+            ticket.turn.release()
         if following:
-            following.called.set()
+            following.turn.release()
 
 
 def _store_each_as_it_can(tickets: Sequence[_Ticket]) -> None:

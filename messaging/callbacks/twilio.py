@@ -37,7 +37,8 @@ def twilio_callback(
         events = delivery.channel_of(account).read_events(
             f"{settings.CALLBACK_URL}{request.get_full_path()}",
             request.POST.dict(),
-            request.headers.get("X-Twilio-Signature", ""),
+            # `request.headers` would take apart all the others as well.
+            request.META.get("HTTP_X_TWILIO_SIGNATURE", ""),
         )
     except InvalidSignature:
         return _refuse("the signature is not Twilio's")
