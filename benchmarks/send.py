@@ -106,6 +106,7 @@ class Bench:
         try:
             yield process
         finally:
+            del self.started[name]
             process.terminate()
             process.wait(40)
 
@@ -249,7 +250,7 @@ def check(bench: Bench, batch: str) -> list[str]:
 # Receipts ----------------------------------------------------------------------------------
 
 
-def receive(bench: Bench, batch: str) -> tuple[Run, Run, dict[str, Any]]:
+def receive(bench: Bench) -> tuple[Run, Run, dict[str, Any]]:
     """Two signed reports on each message: taken over HTTP with no worker running, then applied."""
     with bench.running("receipts", bench.ours("receipts")):
         bench.wait("The callback process did not start", lambda: _answers(bench.receipts_port))
@@ -333,12 +334,10 @@ def measure(bench: Bench) -> list[str]:
                 name: [_peak_mb(process) for process in _family(bench.started[name])]
                 for name in ("bulk", "sink")
             }
-        bench.started = {"sink": bench.started["sink"]}
         faults = check(bench, batch)
         print(tell_sending(sent, send_bare(bench), memory), flush=True)
-    bench.started.clear()
     if options.receipts:
-        print(tell_receipts(*receive(bench, batch)))
+        print(tell_receipts(*receive(bench)))
     return faults
 
 
