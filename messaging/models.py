@@ -198,11 +198,16 @@ class StagedRow(models.Model):
     """A checked row that waits for the word to send. Moved, not copied, into `Message`."""
 
     pk = models.CompositePrimaryKey("batch_id", "row")
-    batch = models.ForeignKey(Batch, models.CASCADE, related_name="staged_rows", db_index=False)
+    # No constraints on these two: looking each of a million rows up took two thirds of storing them.
+    # Rows are written in the transaction that finds the batch still being checked (`ingest._stage`),
+    # and a message made of one is looked up again.
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, related_name="staged_rows", db_index=False, db_constraint=False
+    )
     row = models.IntegerField(help_text="As a spreadsheet numbers it: the first one is 2.")
     message_id = models.UUIDField()
     template_body = models.ForeignKey(
-        TemplateBody, models.PROTECT, db_index=False, related_name="+"
+        TemplateBody, models.PROTECT, db_index=False, db_constraint=False, related_name="+"
     )
     recipient = models.CharField(max_length=20)
     values = models.JSONField()
@@ -353,7 +358,11 @@ class Message(PublicIdModel):
 
     @property
     def can_retry(self) -> bool:
-        return not self.is_erased and self.status == Status.FAILURE and self.attempts_made <= MAX_RETRIES
+        return (
+            not self.is_erased
+            and self.status == Status.FAILURE
+            and self.attempts_made <= MAX_RETRIES
+        )
 
 
 class Attempt(models.Model):
