@@ -50,6 +50,7 @@ from messaging.models import (
     Counter,
     Message,
     ProviderEvent,
+    Webhook,
 )
 from messaging.pacing import PUBLIC_ACCOUNT
 from messaging.states import RANK, WAITING, Status
@@ -656,14 +657,24 @@ def apply(changes: Sequence[Change]) -> None:
                 FROM decided d
                 WHERE a.id = d.id
                     AND (becomes <> was OR (a.reference = '' AND d.reference <> ''))
-                RETURNING a.message_id, a.number, was, becomes, d.again_at
+                RETURNING a.message_id, a.number, was, becomes, d.again_at, d.error_code
             ), mirrored AS (
                 UPDATE messaging_message m
                 SET status = becomes, updated_at = %(now)s,
                     due_at = CASE WHEN becomes = 'enqueued' THEN again_at END
                 FROM changed
                 WHERE m.id = changed.message_id AND m.attempts_made = number AND becomes <> was
-                RETURNING m.campaign_id, m.batch_id, was, becomes
+                RETURNING m.id, m.campaign_id, m.batch_id, was, becomes, number, error_code
+            ), told AS (
+                INSERT INTO messaging_webhookdelivery (
+                    webhook_id, message_id, batch_id, number, status, error_code, at, due_at,
+                    retry_until, state, tries
+                )
+                SELECT webhook.id, mirrored.id, batch_id, number, becomes, error_code, %(now)s,
+                    %(now)s, %(until)s, 'waiting', 0
+                FROM mirrored
+                JOIN messaging_webhook webhook ON webhook.campaign_id = mirrored.campaign_id
+                WHERE becomes IN ('sent', 'sent_to_telco', 'success', 'failure')
             ), moved AS (
                 SELECT campaign_id, batch_id, was AS status, -1 AS n FROM mirrored
                 UNION ALL
@@ -678,6 +689,7 @@ def apply(changes: Sequence[Change]) -> None:
                 "ranks": _RANKS,
                 "now": now,
                 "ask": now + ASK_AFTER,
+                "until": now + Webhook.TRIED_FOR,
             },
         )
 

@@ -13,7 +13,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import billing, delivery, ingest, reconciling, retention
+from messaging import billing, delivery, ingest, reconciling, retention, webhooks
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 from messaging.states import Status
 from postman.celery import hear
@@ -137,6 +137,9 @@ def tick() -> None:
     if ProviderEvent.objects.filter(applied_at=None).exists():
         apply_receipts.apply_async(expires=2)
     delivery.sweep_leases()
+    webhooks.give_up_old_ones(now)
+    for webhook_id in webhooks.to_be_served(now):
+        send_webhook.apply_async((str(webhook_id),), expires=2)
     if Attempt.objects.filter(status=Status.UNKNOWN, ask_at__lte=now).exists():
         ask_about_unknown.apply_async(expires=2)
 
@@ -146,6 +149,11 @@ def ask_about_unknown() -> None:
     end = time.monotonic() + SLICE_SECONDS
     while reconciling.ask_about_unknown() and time.monotonic() < end:
         pass
+
+
+@shared_task(name="messaging.send_webhook")
+def send_webhook(webhook_id: str) -> None:
+    webhooks.serve(UUID(webhook_id), seconds=SLICE_SECONDS)
 
 
 @shared_task(name="messaging.fold_counters")
@@ -159,6 +167,7 @@ def forget() -> None:
     if retention.erase(chunks=ERASED_AT_A_TIME):
         forget.delay()
     IdempotencyKey.objects.expired(timezone.now()).delete()
+    webhooks.forget(timezone.now())
 
 
 @shared_task(name="messaging.charge_days")

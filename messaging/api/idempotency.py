@@ -85,7 +85,9 @@ def _answered_before(client: UUID, key: str, fingerprint: str) -> Response:
             "This `Idempotency-Key` was used for another call. Use a new one for each message.",
             "idempotency_key_reused",
         )
-    return Response(json.loads(kept.body), status=kept.status, headers={"Idempotency-Replayed": "true"})
+    return Response(
+        json.loads(kept.body), status=kept.status, headers={"Idempotency-Replayed": "true"}
+    )
 
 
 def _fingerprint(request: Request) -> str:

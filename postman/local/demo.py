@@ -78,7 +78,18 @@ def processes(
         ),
         Process(
             "bulk",
-            [*modest, *worker, "--hostname=bulk@%h", "--queues=batch,ingest,webhooks,reports"],
+            [*modest, *worker, "--hostname=bulk@%h", "--queues=batch,ingest,reports"],
+            stage=WORKERS,
+            grace=25,
+        ),
+        # Its work is to wait for other people's servers: threads do, and a slow one holds up nobody.
+        Process(
+            "webhooks",
+            [
+                *(*modest, *celery, "worker", "--loglevel=INFO", "--without-gossip"),
+                *("--without-mingle", "--pool=threads", "--concurrency=8"),
+                *("--hostname=webhooks@%h", "--queues=webhooks"),
+            ],
             stage=WORKERS,
             grace=25,
         ),

@@ -196,6 +196,7 @@ CELERY_TASK_ROUTES = {
     "messaging.fold_counters": {"queue": "sweep"},
     "messaging.ask_about_unknown": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
+    "messaging.send_webhook": {"queue": "webhooks"},
     "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
@@ -237,6 +238,8 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Ways out ---------------------------------------------------------------------------------
 CHANNELS: dict = {}
+# Whether webhooks may go to addresses inside our own network; never where it is deployed.
+WEBHOOKS_MAY_GO_INSIDE = False
 # What the account for messages to the public may be given; None where its provider sets no limit.
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}

@@ -43,6 +43,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
 TWILIO_BASE_URL = SANDBOX_URL
+WEBHOOKS_MAY_GO_INSIDE = True
 DEMO_OFFICER = "officer@health.gov.sg"
 MEDIA_ROOT = LOCAL_DIR / "files"
 STATIC_ROOT = None  # files are found where they lie
