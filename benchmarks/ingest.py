@@ -6,7 +6,7 @@ Starts its own PostgreSQL and Valkey in `.local/benchmark-ingest`, writes a file
 languages with four variables, and checks it by the product's own `ingest.check` in a process of its
 own; then `delivery.expand` makes messages of its rows. The ceilings are COPY alone of the very rows
 into the like of their table, INSERT alone of the messages, and csv.reader alone. With --pages,
-somebody looks at pages meanwhile. docs/performance.md tells what the figures mean.
+a client reads over the API meanwhile instead. docs/performance.md tells what the figures mean.
 """
 
 import argparse
@@ -58,11 +58,8 @@ class Ingest(Bench):
 
     def looks(self, facts: dict[str, Any], seconds: float) -> dict[str, float]:
         """One reader, one page after the other: p95 in milliseconds of each."""
-        batch = f"/campaigns/{facts['campaign']}/batches/batch_{facts['batch']}/"
-        browser = {"Cookie": facts["cookie"], "X-Forwarded-Proto": "https"}
         client = {"Authorization": f"Bearer {facts['key']}", "X-Forwarded-Proto": "https"}
         pages = {
-            "The batch's page": (batch, browser),
             "Messages over the API": (f"/api/v2/campaigns/{facts['campaign']}/messages", client),
         }
         found = {}
