@@ -68,12 +68,12 @@ EVENTS_CHUNK = 1_000
 CHUNKS_AT_ONCE = 2
 # Longer than all of them may take with a provider that never answers (200 calls of 30 seconds at
 # once), and then the wait for a database; past it nobody will report the outcome.
-LEASE = timedelta(seconds=240)
+LEASE: timedelta = settings.SEND_LEASE
 # A provider that is away or asks for patience is left alone that long.
 HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=1)
 EVER = datetime.min.replace(tzinfo=UTC)
 # When the provider is first asked about an attempt with an unheard outcome.
-ASK_AFTER = timedelta(minutes=1)
+ASK_AFTER: timedelta = settings.ASK_AFTER
 # How far ahead of its account's pace each lane may go: the most urgent never waits behind others.
 URGENT_CREDIT, SINGLE_CREDIT, NO_CREDIT = timedelta(seconds=2), timedelta(seconds=1), timedelta()
 # Single messages over the pace are looked at again after that long.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ PATIENCE = (
     (timedelta(hours=24), timedelta(hours=1)),
 )
 # A provider that has shown nothing for that long never took it: its lists lag by seconds.
-SURE_AFTER = timedelta(minutes=15)
+SURE_AFTER: timedelta = settings.SURE_AFTER
 # How far the moment a provider made a message and the one we wrote its reference may be apart.
 RECORDED_WITHIN = timedelta(minutes=10)
 
