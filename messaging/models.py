@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -194,6 +195,19 @@ class Batch(PublicIdModel):
     def counts(self) -> dict[str, int]:
         """Status → number of its messages now. One query over counters, never over messages."""
         return Counter.objects.filter(batch=self).by_status()
+
+    def progress(self, counts: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Messages pending, sent, delivered, failed, unknown and cancelled.
+
+        Rows that are not yet made into messages have no counter: they are pending all the same.
+        """
+        counts = self.counts() if counts is None else counts
+        groups = {
+            name: sum(counts.get(status, 0) for status in statuses)
+            for name, statuses in PAGE_GROUPS.items()
+        }
+        groups["pending"] += max(0, self.total_messages - sum(groups.values()))
+        return groups
 
 
 class StagedRow(models.Model):

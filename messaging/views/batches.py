@@ -22,7 +22,6 @@ from campaigns.models import Campaign, Language, Membership
 from messaging import pricing, sending
 from messaging.forms import BatchFilter, ScheduleForm, UploadForm, is_night
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, StagedRow
-from messaging.states import PAGE_GROUPS
 from postman.errors import Refused
 
 from .paging import NEWEST_FIRST, page_of
@@ -103,15 +102,8 @@ def _card(batch: Batch, by_status: Mapping[str, int]) -> dict[str, Any]:
 
 
 def progress(batch: Batch, by_status: Mapping[str, int]) -> dict[str, int]:
-    """What a page shows of a batch: pending, sent, delivered, failed, unknown, and their total.
-
-    Rows that are not yet made into messages have no counter: they are pending all the same.
-    """
-    counts = {
-        name: sum(by_status.get(status, 0) for status in statuses)
-        for name, statuses in PAGE_GROUPS.items()
-    }
-    counts["pending"] += max(0, batch.total_messages - sum(counts.values()))
+    """What a page shows of a batch: its progress, and their total."""
+    counts = batch.progress(by_status)
     return {**counts, "total": sum(counts.values())}
 
 

@@ -109,6 +109,21 @@ def page(message: Example) -> Example:
 IN_BATCH: Example = _LONG | {"messageAttempts": [_ATTEMPT]}
 IN_CAMPAIGN: Example = IN_BATCH | {"batches": [_BATCH], "batchId": BATCH}
 
+PROGRESS: Example = {name: value for name, value in _BATCH.items() if name != "BatchMessage"} | {
+    "totalMessages": 1000,
+    "acceptedAt": SENT_AT,
+    "stoppedAt": None,
+    "cancelledAt": None,
+    "counts": {
+        "pending": 500,
+        "sent": 180,
+        "delivered": 300,
+        "failed": 20,
+        "unknown": 0,
+        "cancelled": 0,
+    },
+}
+
 FILE_ACCEPTED: Example = {"isValid": True, "batchId": BATCH}
 FILE_REFUSED: Example = {
     "isValid": False,

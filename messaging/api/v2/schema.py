@@ -29,6 +29,7 @@ from messaging.api.v2.serializers import (
     AttemptBrief,
     AttemptFull,
     BatchObject,
+    BatchProgress,
     MessageDetail,
     MessageInBatch,
     MessageInCampaign,
@@ -40,7 +41,7 @@ from messaging.api.v2.serializers import (
 )
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import SENT_STATUSES
-from messaging.states import Status, in_api
+from messaging.states import PAGE_GROUPS, Status, in_api
 from postman.api.errors import STATUS
 from postman.api.pagination import DEFAULT_LIMIT, LARGEST_LIMIT
 
@@ -58,8 +59,8 @@ its own campaign only.
 and set numbers fail in set ways. The load test site takes load in a booked slot and delivers nothing.
 
 **Outcomes.** Sending answers as soon as the message is stored. Read the message until its
-`latestStatus` is `success` or `failure`; there are no webhooks, and nothing is retried unless you
-ask for it.
+`latestStatus` is `success` or `failure`, or have a webhook told (*Settings → Webhooks*). Nothing is
+retried unless you ask for it.
 
 **Errors.** Every error has one shape. Branch on `error.code`, show `error.message` to people, and
 quote `error.id` (also in `X-Request-Id`) to support.
@@ -157,6 +158,16 @@ _say(
 )
 _say({"type": ["string", "null"], "enum": [*ERROR_TYPES, None]}, AttemptFull.get_errorType)
 _say({"type": ["string", "null"], "enum": [*DELIVERY_ERRORS, None]}, AttemptFull.get_errorCode)
+_say(
+    {
+        "type": "object",
+        "required": list(PAGE_GROUPS),
+        "additionalProperties": False,
+        "properties": {name: {"type": "integer", "minimum": 0} for name in PAGE_GROUPS},
+        "description": "How many messages stand where; together they are all of the batch.",
+    },
+    BatchProgress.get_counts,
+)
 _say(
     BatchShown(many=True, help_text="Empty for a message that was sent alone."),
     MessageInCampaign.get_batches,
@@ -275,6 +286,8 @@ ERRORS = {
     "unresolved_batch_messages": "Some messages of this batch wait to be sent. Retry once they "
     "have been.",
     "no_failed_batch_messages_to_retry": "No message of this batch failed and may be retried.",
+    "batch_moved_on": "This can no longer be done: somebody else decided on this batch, or all of "
+    "its messages have left.",
     "authentication_required": "Send your API key as “Authorization: Bearer …”.",
     "invalid_api_key_provided": "This API key is not valid for this campaign.",
     "invalid_path": "There is no such address in this API.",
@@ -418,7 +431,7 @@ _IDEMPOTENCY = [
         "Idempotency-Replayed",
         {"const": "true"},
         "Only where this is the answer to an earlier call with the same `Idempotency-Key`.",
-        on=[201],
+        on=[200, 201],
     ),
 ]
 
@@ -568,6 +581,46 @@ list_batch_messages = _operation(
     parameters=[_BATCH, *_PAGING],
     errors=("resource_not_found",),
     answers={200: _answer(BatchPage, examples.page(examples.IN_BATCH), "A page of them.")},
+)
+
+
+# --- Beyond the seven: a batch on its way ---------------------------------------------------------
+
+get_batch = _operation(
+    "getBatch",
+    "Read how far a batch is",
+    "Its numbers are exact at any moment, however large it is.",
+    parameters=[_BATCH],
+    errors=("resource_not_found",),
+    answers={200: _answer(BatchProgress, examples.PROGRESS, "The batch as it is now.")},
+)
+
+
+def _decision(name: str, summary: str, description: str) -> Any:
+    return _post(
+        name,
+        summary,
+        description + " Takes no body.",
+        parameters=(_BATCH,),
+        errors=("resource_not_found", "batch_moved_on"),
+        answers={200: _answer(BatchProgress, examples.PROGRESS, "Done: the batch as it is now.")},
+    )
+
+
+stop_batch = _decision(
+    "stopBatch",
+    "Stop sending a batch",
+    "From now on nothing more of it leaves; what was just being handed over may.",
+)
+resume_batch = _decision(
+    "resumeBatch",
+    "Go on with a stopped batch",
+    "Goes on where it stopped, and sends nothing twice.",
+)
+cancel_batch = _decision(
+    "cancelBatch",
+    "Cancel the rest of a stopped batch",
+    "What has not left never will: it ends as `failure`, without an attempt. Cannot be undone.",
 )
 
 

@@ -111,6 +111,18 @@ class BatchObject(Answer):
         return batch.status if batch.is_accepted else "created"
 
 
+class BatchProgress(BatchObject):
+    """Beyond v2: a batch as its page shows it. `counts` adds up to `totalMessages`."""
+
+    acceptedAt = Timestamp(source="accepted_at", allow_null=True)
+    stoppedAt = Timestamp(source="stopped_at", allow_null=True)
+    cancelledAt = Timestamp(source="cancelled_at", allow_null=True)
+    counts = serializers.SerializerMethodField()
+
+    def get_counts(self, batch: Batch) -> dict[str, int]:
+        return batch.progress()
+
+
 class AttemptBrief(Answer):
     status = serializers.SerializerMethodField()
     createdAt = Timestamp(source="created_at")

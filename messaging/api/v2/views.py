@@ -20,6 +20,7 @@ from messaging import sending
 from messaging.api.idempotency import once
 from messaging.api.v2 import schema
 from messaging.api.v2.serializers import (
+    BatchProgress,
     MessageDetail,
     MessageInBatch,
     MessageInCampaign,
@@ -65,6 +66,15 @@ class CampaignView(APIView):
         if rate_limit := getattr(request, "rate_limit", None):
             rate_limit.stand_on(answer)
         return answer
+
+    def sent_batch(self, batch_id: str) -> Batch:
+        """A batch of the campaign that was accepted for sending; raises Refused."""
+        wanted = parse_public_id(batch_id, "batch")
+        batches = Batch.objects.filter(campaign=self.campaign, status__in=SENT_STATUSES)
+        batch = batches.filter(id=wanted).first() if wanted else None
+        if batch is None:
+            raise Refused("This campaign has no such batch.", "resource_not_found")
+        return batch
 
     def once(self, act: Callable[[], Response]) -> Response:
         """Carry the call out, or answer as before where it repeats its `Idempotency-Key`."""
@@ -162,18 +172,53 @@ class BatchRetry(CampaignView):
         return Response(status=status.HTTP_201_CREATED)
 
 
+class OneBatch(CampaignView):
+    @schema.get_batch
+    def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        """Beyond v2: how far a batch is."""
+        return Response(BatchProgress(self.sent_batch(batch_id)).data)
+
+
+class BatchDecision(CampaignView):
+    """Beyond v2: stop a batch that is being sent, go on with it, or cancel what has not left."""
+
+    decide: Callable[..., Batch]
+
+    def _decide(self, batch_id: str) -> Response:
+        batch = self.sent_batch(batch_id)
+        type(self).decide(batch, by=self.caller)
+        return Response(BatchProgress(batch).data)
+
+
+class BatchStop(BatchDecision):
+    decide = sending.stop_batch
+
+    @schema.stop_batch
+    def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        return self.once(lambda: self._decide(batch_id))
+
+
+class BatchResume(BatchDecision):
+    decide = sending.resume_batch
+
+    @schema.resume_batch
+    def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        return self.once(lambda: self._decide(batch_id))
+
+
+class BatchCancel(BatchDecision):
+    decide = sending.cancel_batch
+
+    @schema.cancel_batch
+    def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
+        return self.once(lambda: self._decide(batch_id))
+
+
 class BatchMessages(CampaignView):
     @schema.list_batch_messages
     def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """E7: the messages of one batch, newest first."""
-        wanted = parse_public_id(batch_id, "batch")
-        batches = Batch.objects.filter(
-            campaign=self.campaign,
-            status__in=SENT_STATUSES,
-        )
-        if wanted is None or not batches.filter(id=wanted).exists():
-            raise Refused("This campaign has no such batch.", "resource_not_found")
-        messages = Message.objects.filter(batch_id=wanted)
+        messages = Message.objects.filter(batch=self.sent_batch(batch_id))
         return _list(request, messages, MessageInBatch, LAST_ROW_FIRST)
 
 

@@ -42,7 +42,7 @@ def test_it_can_only_be_read(client, method):
     assert answer.json()["error"]["code"] == "method_not_allowed"
 
 
-def test_the_seven_operations_are_described():
+def test_the_seven_operations_and_what_we_add_are_described():
     assert {
         (method, path, operation["operationId"])
         for path, methods in document()["paths"].items()
@@ -55,6 +55,10 @@ def test_the_seven_operations_are_described():
         ("post", "/campaigns/{campaignId}/batch/messages", "sendBatch"),
         ("post", "/campaigns/{campaignId}/batch/{batchId}/retry", "retryBatch"),
         ("get", "/campaigns/{campaignId}/batch/{batchId}/messages", "listBatchMessages"),
+        ("get", "/campaigns/{campaignId}/batch/{batchId}", "getBatch"),
+        ("post", "/campaigns/{campaignId}/batch/{batchId}/stop", "stopBatch"),
+        ("post", "/campaigns/{campaignId}/batch/{batchId}/resume", "resumeBatch"),
+        ("post", "/campaigns/{campaignId}/batch/{batchId}/cancel", "cancelBatch"),
     }
 
 
