@@ -701,6 +701,9 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["retry_until"], condition=Q(state="waiting"), name="events_to_be_given_up"
             ),
+            models.Index(
+                fields=["webhook", "id"], condition=Q(state="gave_up"), name="events_given_up"
+            ),
             BrinIndex(fields=["at"], name="events_by_time"),
         ]
         constraints = [
