@@ -14,6 +14,7 @@ from .control import Controls
 from .log import Log
 from .numbers import BY_NUMBER
 from .pages import create_pages
+from .webhooks import Receiver
 from .wire import Receive, Scope, Send
 
 _ACCOUNT = re.compile(r"/2010-04-01/Accounts/([^/]+)\.json")
@@ -38,6 +39,7 @@ class Sandbox:
         self.controls = Controls()
         self.log = Log(directory)
         self.reporter = Reporter(self.log, self.controls, self.credentials.auth_token_of)
+        self.receiver = Receiver()
         self.app_url = app_url
         self._pages = create_pages(self)
 

@@ -6,6 +6,8 @@ import copy
 import random
 from typing import Any
 
+from .webhooks import is_secret
+
 STAGES = ("accepted", "queued", "sending", "sent", "delivered")
 
 DEFAULTS: dict[str, Any] = {
@@ -25,6 +27,10 @@ DEFAULTS: dict[str, Any] = {
         "drop": 0.0,  # share of callbacks never posted
         "stages": ["sent", "delivered"],
         "tries": 10,  # of one callback that meets a 5xx or no server, over about two minutes
+    },
+    "webhooks": {
+        "status": 200,  # that every event posted to /webhooks/<name> is answered
+        "secrets": [],  # whsec_…: what signatures are checked with
     },
     "seed": None,  # the same seed and the same requests in the same order meet the same fates
     "down": False,  # every provider call is answered 503
@@ -125,6 +131,12 @@ def _checked(name: str, value: Any, label: str) -> Any:
     elif name == "tries":
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100:
             raise InvalidControl(f"{label} must be a whole number from 1 to 100")
+    elif name == "status":
+        if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+            raise InvalidControl(f"{label} must be a whole number from 200 to 599")
+    elif name == "secrets":
+        if not isinstance(value, list) or not all(map(is_secret, map(str, value))):
+            raise InvalidControl(f"{label} must be a list of secrets, as whsec_…")
     elif name == "stages":
         if not isinstance(value, list) or not all(stage in STAGES for stage in value):
             raise InvalidControl(f"{label} must be a list out of {', '.join(STAGES)}")

@@ -7,13 +7,20 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import jinja2
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -45,6 +52,9 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/healthz", pages.healthz),
             Route("/outbox.json", pages.outbox_json),
             Route("/outbox/{seq:int}/html", pages.mail),
+            Route("/webhooks", pages.webhooks, methods=["GET", "POST"]),
+            Route("/webhooks.json", pages.webhooks_json),
+            Route("/webhooks/{name}", pages.take_webhook, methods=["POST"]),
             Route("/control", pages.control, methods=["GET", "POST", "DELETE"]),
             Route("/control/reset", pages.reset, methods=["POST"]),
             Route("/control/callbacks/flush", pages.flush, methods=["POST"]),
@@ -121,6 +131,40 @@ class Pages:
             return Response(status_code=404)
         return HTMLResponse(entry["html"], headers={"Content-Security-Policy": _MAIL_POLICY})
 
+    async def webhooks(self, request: Request) -> Response:
+        """What was told, and the form that takes a secret to check it with."""
+        switches = self._sandbox.controls.values["webhooks"]
+        if request.method == "POST":
+            given = parse_qs((await request.body()).decode()).get("secret", [""])[0].strip()
+            secrets = [*switches["secrets"], given]
+            self._sandbox.controls.merge({"webhooks": {"secrets": secrets}})
+            return RedirectResponse("/webhooks", status_code=303)
+        events = self._sandbox.receiver.newest_first(switches["secrets"])
+        page = self._templates.get_template("webhooks.html").render(
+            events=[event | {"at": _moment(event["at"]).astimezone()} for event in events[:_PAGE]],
+            total=len(events),
+            address=f"{request.url.scheme}://{request.url.netloc}/webhooks/demo",
+            secrets=len(switches["secrets"]),
+            status=switches["status"],
+            app_url=self._sandbox.app_url,
+        )
+        return HTMLResponse(
+            page, headers={"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
+        )
+
+    async def webhooks_json(self, request: Request) -> Response:
+        """`?name=`: the newest first."""
+        secrets = self._sandbox.controls.values["webhooks"]["secrets"]
+        name = request.query_params.get("name", "")
+        return _json({"events": self._sandbox.receiver.newest_first(secrets, name=name)})
+
+    async def take_webhook(self, request: Request) -> Response:
+        status = self._sandbox.controls.values["webhooks"]["status"]
+        self._sandbox.receiver.take(
+            request.path_params["name"], request.headers, await request.body(), status
+        )
+        return PlainTextResponse("taken" if status < 300 else "as told by /control", status)
+
     async def control(self, request: Request) -> Response:
         controls = self._sandbox.controls
         if request.method == "DELETE":
@@ -133,6 +177,7 @@ class Pages:
         self._sandbox.controls.reset()
         self._sandbox.reporter.clear()
         self._sandbox.log.clear()
+        self._sandbox.receiver.clear()
         return _json(self._sandbox.controls.values)
 
     async def flush(self, request: Request) -> Response:
