@@ -14,6 +14,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from campaigns.models import Campaign, Language
+from messaging.models import Webhook, WebhookDelivery
 
 # Finding -----------------------------------------------------------------------------------
 
@@ -73,6 +74,14 @@ class BatchFilter(FilterForm):
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Any part of it"}),
     )
     status = forms.ChoiceField(label="Status", required=False, choices=BATCH_CHOICES)
+
+
+class DeliveryFilter(FilterForm):
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[("", "Any state"), *WebhookDelivery.State.choices],
+    )
 
 
 def placeholders(campaign: Campaign) -> dict[str, str]:
@@ -303,3 +312,20 @@ def _past(now: datetime) -> str:
 def is_night(at: datetime) -> bool:
     hour = timezone.localtime(at).hour
     return hour >= NIGHT_FROM or hour < NIGHT_UNTIL
+
+
+# Webhooks ----------------------------------------------------------------------------------
+
+
+class WebhookForm(forms.Form):
+    """Where to; which addresses may be told anything is `messaging.webhooks`' to say."""
+
+    url = forms.CharField(
+        label="Address of your server",
+        max_length=Webhook._meta.get_field("url").max_length,
+        help_text="Begins with https://. Events are posted to it.",
+        error_messages={"required": "Type the address that events are to be posted to."},
+        widget=forms.TextInput(
+            attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )

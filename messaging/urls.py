@@ -1,8 +1,10 @@
 from django.urls import path
 
-from .views import batches, billing, campaign, compose, downloads, stats
+from .views import batches, billing, campaign, compose, downloads, stats, webhooks
 
 _campaign = "<campaign_id:campaign_id>/"
+_webhooks = f"{_campaign}settings/webhooks"
+_webhook = f"{_webhooks}/<uuid:webhook_id>"
 _batch = f"{_campaign}batches/<batch_id:batch_id>"
 
 urlpatterns = [
@@ -27,4 +29,15 @@ urlpatterns = [
     path(f"{_batch}/retry", batches.retry, name="batch-retry"),
     path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
     path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
+    # A tab of the campaign's settings: owners only.
+    path(_webhooks, webhooks.webhooks, name="campaign-webhooks"),
+    path(_webhook, webhooks.log, name="webhook-log"),
+    path(f"{_webhook}/pause", webhooks.pause, name="webhook-pause"),
+    path(f"{_webhook}/resume", webhooks.resume, name="webhook-resume"),
+    path(f"{_webhook}/test", webhooks.test, name="webhook-test"),
+    path(f"{_webhook}/rotate", webhooks.rotate, name="webhook-rotate"),
+    path(f"{_webhook}/delete", webhooks.delete, name="webhook-delete"),
+    path(f"{_webhook}/replay", webhooks.replay_all, name="webhook-replay-all"),
+    path(f"{_webhook}/events/<int:delivery_id>", webhooks.delivery, name="webhook-delivery"),
+    path(f"{_webhook}/events/<int:delivery_id>/replay", webhooks.replay, name="webhook-replay"),
 ]

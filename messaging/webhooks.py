@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -30,6 +31,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from campaigns.models import Campaign
+from messaging import mails
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Webhook, WebhookDelivery, WebhookTry
 from postman.accounts import audit
@@ -189,6 +191,12 @@ def _new_secret() -> str:
 def _pause(webhook: Webhook, why: str) -> bool:
     unpaused = Webhook.objects.filter(id=webhook.id, paused_at=None)
     return bool(unpaused.update(paused_at=timezone.now(), pause=why))
+
+
+def _pause_unasked(webhook: Webhook, why: str) -> None:
+    if _pause(webhook, why):
+        logger.warning("webhook %s was paused: %s", webhook.id, why)
+        transaction.on_commit(partial(mails.mail_pause, webhook.id), robust=True)
 
 
 # --- Who is to be served --------------------------------------------------------------------------
@@ -424,7 +432,7 @@ def _record(webhook: Webhook, results: Sequence[tuple[WebhookDelivery, Answer]])
             delivery.due_at = now + _pause_after(delivery.tries)
     WebhookDelivery.objects.bulk_update(refused, ["tries", "due_at"])
     if any(answer.status == 410 for _, answer in results):
-        _pause(webhook, Webhook.Pause.GONE)
+        _pause_unasked(webhook, Webhook.Pause.GONE)
         return False
     if not taken:
         _hold(webhook, now)
@@ -446,8 +454,8 @@ def _hold(webhook: Webhook, now: datetime) -> None:
     Webhook.objects.filter(id=webhook.id).update(
         failures=F("failures") + 1, failing_since=since, held_until=now + pause
     )
-    if now - since >= Webhook.TRIED_FOR and _pause(webhook, Webhook.Pause.FAILING):
-        logger.warning("webhook %s was paused: its receiver failed for three days", webhook.id)
+    if now - since >= Webhook.TRIED_FOR:
+        _pause_unasked(webhook, Webhook.Pause.FAILING)
 
 
 # --- Sweep ----------------------------------------------------------------------------------------
