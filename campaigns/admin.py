@@ -4,19 +4,30 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, TwilioCredentials
 from postman.accounts import audit
 from postman.accounts.models import User
 
 
+class PaceOfAccount(admin.StackedInline):
+    """How fast an agency's own Twilio account sends; nothing else of it is shown."""
+
+    model = TwilioCredentials
+    verbose_name_plural = "own Twilio account"
+    fields = ("segments_per_second",)
+    can_delete = False
+    max_num = 0  # no more than there are
+
+
 @admin.register(Campaign)
 class CampaignAdmin(admin.ModelAdmin):
-    """Look, and grant what was approved: another rate limit, ranges of IP addresses.
+    """Look, and grant what was approved: another rate limit, ranges of IP addresses, priority.
 
     Keys, credentials and texts are not shown here.
     """
 
-    granted = ("calls_per_second", "may_allow_ranges")
+    granted = ("calls_per_second", "may_allow_ranges", "is_urgent")
+    inlines = (PaceOfAccount,)
 
     list_display = (
         "name",
@@ -66,4 +77,16 @@ class CampaignAdmin(admin.ModelAdmin):
         if "may_allow_ranges" in form.changed_data:
             audit.record(
                 "campaign.ranges_changed", by=by, on=obj, may_allow_ranges=obj.may_allow_ranges
+            )
+        if "is_urgent" in form.changed_data:
+            audit.record("campaign.urgency_changed", by=by, on=obj, is_urgent=obj.is_urgent)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        for own, _ in formset.changed_objects:
+            audit.record(
+                "campaign.pace_changed",
+                by=cast(User, request.user),
+                on=form.instance,
+                segments_per_second=own.segments_per_second,
             )
