@@ -263,7 +263,17 @@ def bill_of(campaigns: QuerySet[Campaign], month: date) -> Bill:
     )
     sums = list(rows)
     known = Campaign.objects.in_bulk({row["campaign_id"] for row in sums})
-    lines = [Line(campaign=known[row.pop("campaign_id")], **row) for row in sums]
+    lines = [
+        Line(
+            campaign=known[row["campaign_id"]],
+            is_local=row["is_local"],
+            outcome=row["outcome"],
+            sends=row["sends"],
+            segments=row["segments"],
+            micros=row["micros"],
+        )
+        for row in sums
+    ]
     order = {outcome: place for place, outcome in enumerate(OUTCOMES)}
     lines.sort(
         key=lambda line: (
