@@ -39,6 +39,7 @@ from messaging.api.v2.serializers import (
     SingleSend,
     Timestamp,
 )
+from messaging.api.v2.webhooks import webhooks
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import SENT_STATUSES
 from messaging.states import PAGE_GROUPS, Status, in_api
@@ -640,10 +641,12 @@ class ApiKeySchema(OpenApiAuthenticationExtension):
 
 
 def complete(result: Schema, **_: Any) -> Schema:
-    """What spectacular has no place for: the error's one shape, and our sites, this one first."""
+    """What spectacular has no place for: the error's one shape, what we call ourselves, and our
+    sites, this one first."""
     result["components"]["schemas"]["Error"] = ERROR
     result["info"]["description"] = DESCRIPTION
-    result["tags"] = [{"name": "Messages"}, {"name": "Batches"}]
+    result["tags"] = [{"name": "Messages"}, {"name": "Batches"}, {"name": "Webhooks"}]
+    result["webhooks"] = webhooks()
     sites = {settings.PUBLIC_URL: SITES.get(settings.PUBLIC_URL, "This site")} | SITES
     result["servers"] = [{"url": f"{url}/api/v2", "description": sites[url]} for url in sites]
     return result
