@@ -663,7 +663,9 @@ def apply(changes: Sequence[Change]) -> None:
                 SET status = becomes, updated_at = %(now)s,
                     due_at = CASE WHEN becomes = 'enqueued' THEN again_at END
                 FROM changed
-                WHERE m.id = changed.message_id AND m.attempts_made = number AND becomes <> was
+                -- A message that was retried meanwhile no longer mirrors this attempt.
+                WHERE m.id = changed.message_id AND m.attempts_made = number AND m.status = was
+                    AND becomes <> was
                 RETURNING m.id, m.campaign_id, m.batch_id, was, becomes, number, error_code
             ), told AS (
                 INSERT INTO messaging_webhookdelivery (

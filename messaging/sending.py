@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter as Tally
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from messaging.models import (
     Batch,
     BatchStatus,
     Message,
+    MessageQuerySet,
     StagedRow,
 )
 from messaging.recipients import check_value
@@ -35,6 +37,8 @@ from postman.errors import Refused
 from postman.ids import new_id, now_ms
 
 LATEST_SCHEDULE = timedelta(days=365)
+# For so long the provider is asked about an unheard outcome before an officer may decide on it.
+DECIDED_AFTER = timedelta(minutes=20)
 
 
 class InvalidMessage(Refused):
@@ -232,6 +236,46 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
         audit.record("batch.retried", by=by, on=batch, messages=retried)
         ring(tasks.send_batches)
     return retried
+
+
+@transaction.atomic
+def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) -> int:
+    """Send messages with an unheard outcome once more, as an officer decided; returns how many.
+
+    Each gets a new attempt; what is heard of the old one stays with it. Raises Refused where there
+    is none, or the provider is still being asked about all of them.
+    """
+    unknown = messages.filter(
+        status=Status.UNKNOWN, attempts_made__lte=MAX_RETRIES, recipient__gt=""
+    )
+    long_ago = timezone.now() - DECIDED_AFTER
+    now = now_ms()
+    chosen = list(
+        unknown.filter(updated_at__lt=long_ago)
+        .select_for_update(of=("self",))
+        .order_by("id")
+        .values_list("id", "campaign_id", "batch_id")
+    )
+    if not chosen:
+        raise Refused(
+            "There is nothing to decide yet: the provider is still being asked. What it has not "
+            f"answered after {DECIDED_AFTER.seconds // 60} minutes can be sent again."
+            if unknown.exists()
+            else "The outcome of every message is known by now.",
+            "nothing_to_decide",
+        )
+    ids = [message_id for message_id, *_ in chosen]
+    Message.objects.filter(id__in=ids).update(status=Status.CREATED, updated_at=now)
+    for (campaign_id, batch_id), number in Tally((c, b) for _, c, b in chosen).items():
+        delivery.count(
+            campaign_id, batch_id, {Status.UNKNOWN.value: -number, Status.CREATED.value: number}
+        )
+        if batch_id:
+            Batch.objects.filter(id=batch_id).update(**_ON_ITS_WAY)
+    audit.record("unknown.resent", by=by, on=on, messages=len(ids))
+    ring(tasks.send_batches)
+    ring(tasks.send_singles)
+    return len(ids)
 
 
 # Some of its messages wait to be handed over, and nobody has stopped them.

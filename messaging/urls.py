@@ -5,11 +5,14 @@ from .views import batches, billing, campaign, compose, downloads, stats, webhoo
 _campaign = "<campaign_id:campaign_id>/"
 _webhooks = f"{_campaign}settings/webhooks"
 _webhook = f"{_webhooks}/<uuid:webhook_id>"
+_message = f"{_campaign}messages/<message_id:message_id>"
 _batch = f"{_campaign}batches/<batch_id:batch_id>"
 
 urlpatterns = [
     path(_campaign, campaign.campaign, name="campaign"),
-    path(f"{_campaign}messages/<message_id:message_id>", campaign.message, name="message"),
+    path(_message, campaign.message, name="message"),
+    path(f"{_message}/retry", campaign.retry, name="message-retry"),
+    path(f"{_message}/resend", campaign.resend, name="message-resend"),
     path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
     path(f"{_campaign}stats", stats.stats, name="campaign-stats"),
     path(f"{_campaign}billing", billing.campaign_bill, name="campaign-billing"),
@@ -27,6 +30,7 @@ urlpatterns = [
     path(f"{_batch}/resume", batches.resume, name="batch-resume"),
     path(f"{_batch}/cancel", batches.cancel, name="batch-cancel"),
     path(f"{_batch}/retry", batches.retry, name="batch-retry"),
+    path(f"{_batch}/resend", batches.resend, name="batch-resend"),
     path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
     path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
     # A tab of the campaign's settings: owners only.

@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,11 +22,12 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
 from messaging import pricing, sending
 from messaging.forms import BatchFilter, ScheduleForm, UploadForm, is_night
-from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, StagedRow
+from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Message, StagedRow
 from postman.errors import Refused
 
 from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
+from .unknown import resend_unknown
 
 CARDS = 20
 COMPLETED, STOPPED, CANCELLING = "Completed", "Stopped", "Being cancelled"
@@ -383,6 +385,19 @@ def retry(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> 
             request, f"{retried:,} failed message{pluralize(retried)} will be sent again."
         )
     return redirect("batch", campaign.pk, batch.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def resend(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    """Somebody may get it twice, so it is asked for on a page of its own."""
+    campaign, membership = campaign_for(request, campaign_id)
+    batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
+    back = reverse("batch", args=[campaign.pk, batch.pk])
+    unknown = batch.progress()["unknown"]
+    return resend_unknown(
+        request, Message.objects.filter(batch=batch), on=batch, back=back, number=unknown
+    )
 
 
 def _change(

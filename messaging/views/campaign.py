@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Language, Membership
 from campaigns.templatetags.postman import phone
+from messaging import sending
 from messaging.forms import MessageFilter
 from messaging.models import Attempt, Batch, Message, MessageQuerySet
 from messaging.states import PAGE_GROUPS, TERMINAL, Status
+from postman.errors import Refused
 from postman.ids import parse_public_id
 
 from .paging import BY_ROW, NEWEST_FIRST, page_of
 from .partial import render_page
+from .unknown import resend_unknown
 
 PAGE_SIZE = 50
 # Reports mostly come within minutes; whoever still looks later can refresh.
@@ -118,7 +123,9 @@ def _short(value: str) -> str:
 @login_required
 def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
-    messages = Message.objects.visible_to(membership).select_related("template_body", "creator")
+    messages = Message.objects.visible_to(membership).select_related(
+        "template_body", "creator", "batch"
+    )
     message = get_object_or_404(messages, pk=message_id)
     attempts = Attempt.objects.filter(message=message).order_by("number")
     return render_page(
@@ -133,9 +140,36 @@ def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID)
             "lang": sms.LANGUAGE_TAGS[message.template_body.language],
             "status_label": Status(message.status).label,
             "is_unknown": message.status == Status.UNKNOWN,
+            "may_retry": message.can_retry and (not message.batch or message.batch.is_retryable),
             "attempts": attempts,
             "poll_seconds": _poll_seconds(message, timezone.now()),
         },
+    )
+
+
+@require_POST
+@login_required
+def retry(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    message = get_object_or_404(Message.objects.visible_to(membership), pk=message_id)
+    try:
+        sending.retry_message(campaign, message.pk, by=membership.user)
+    except Refused as refused:
+        flash.error(request, refused.message)
+    return redirect("message", campaign.pk, message.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def resend(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
+    campaign, membership = campaign_for(request, campaign_id)
+    message = get_object_or_404(Message.objects.visible_to(membership), pk=message_id)
+    return resend_unknown(
+        request,
+        Message.objects.filter(pk=message.pk),
+        on=message,
+        back=reverse("message", args=[campaign.pk, message.pk]),
+        number=int(message.status == Status.UNKNOWN),
     )
 
 

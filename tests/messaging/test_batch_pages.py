@@ -386,7 +386,7 @@ def test_each_number_leads_to_its_messages_and_unknown_ones_are_explained(client
 
     assert f"?batch={batch.public_id}&amp;status=failed" in html
     assert "1 message: outcome unknown." in html
-    assert "never send it again by ourselves" in html
+    assert "never send it again on a guess" in html
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_an_unknown_outcome_is_explained(client_of, officer, campaign):
     html = show(client_of(officer), message).content.decode()
 
     assert "We do not know whether this message was sent" in html
-    assert "never sent again by itself" in html
+    assert "never sent again on a guess" in html
 
 
 @pytest.mark.parametrize(
