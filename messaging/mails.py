@@ -31,7 +31,7 @@ def mail_pause(webhook_id: UUID) -> None:
     page = settings.PUBLIC_URL + reverse("campaign-webhooks", args=[webhook.campaign_id])
     context = {"webhook": webhook, "campaign": webhook.campaign, "page": page}
     for email in owners.order_by("email").values_list("email", flat=True):
-        _mail(email, f"A webhook of “{webhook.campaign.name}” was paused", context)
+        _mail(email, f"Webhook paused: {webhook.campaign.name}", context)
 
 
 def _mail(email: str, subject: str, context: dict[str, object]) -> None:

@@ -28,6 +28,8 @@
     all(root, "[data-copy]").forEach((button) => { button.hidden = false; });
     all(root, "button[data-seconds]").forEach(countDown);
     all(root, "input[data-remaining][maxlength]").forEach(showRemaining);
+    // On a phone a row of tabs may be wider than the page: show the one that is open.
+    all(root, ".tabs [aria-current]")[0]?.scrollIntoView({block: "nearest", inline: "nearest"});
     all(root, "[data-focus]")[0]?.focus();
   }
 

@@ -235,15 +235,15 @@ def test_the_list_says_where_to_how_it_goes_and_how_much_waits(client, webhook, 
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("why", "said"),
     [
-        ({"pause": "officer"}, "Paused by an owner, since"),
-        ({"pause": "gone"}, "Paused: its server answered that it is gone (410), since"),
-        ({"pause": "failing"}, "Paused: its server has not taken an event for three days, since"),
+        ("officer", "Paused by an owner, since"),
+        ("gone", "Paused as its server answered that it is gone (410), since"),
+        ("failing", "Paused as its server has not taken an event for three days, since"),
     ],
 )
-def test_the_list_says_why_a_webhook_is_paused(client, webhook, facts, said):
-    Webhook.objects.update(paused_at=timezone.now(), **facts)
+def test_the_list_says_why_a_webhook_is_paused(client, webhook, why, said):
+    Webhook.objects.update(paused_at=timezone.now(), pause=why)
 
     answer = client.get(url_of("campaign-webhooks", webhook))
 
@@ -496,7 +496,7 @@ def test_owners_are_mailed_once_when_a_server_failed_for_three_days(serve, post_
             serve(500)
 
     [mail] = post_office.outbox(channel="email")
-    assert mail["subject"] == "A webhook of “Appointments” was paused"
+    assert mail["subject"] == "Webhook paused: Appointments"
     assert "it has not taken an event for three days" in mail["text"]
 
 

@@ -645,7 +645,7 @@ def complete(result: Schema, **_: Any) -> Schema:
     sites, this one first."""
     result["components"]["schemas"]["Error"] = ERROR
     result["info"]["description"] = DESCRIPTION
-    result["tags"] = [{"name": "Messages"}, {"name": "Batches"}, {"name": "Webhooks"}]
+    result["tags"] = [{"name": "Messages"}, {"name": "Batches"}]
     result["webhooks"] = webhooks()
     sites = {settings.PUBLIC_URL: SITES.get(settings.PUBLIC_URL, "This site")} | SITES
     result["servers"] = [{"url": f"{url}/api/v2", "description": sites[url]} for url in sites]

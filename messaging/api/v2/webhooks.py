@@ -55,7 +55,6 @@ def _webhook(name: str, summary: str, description: str, data: Schema, example: A
     return {
         "post": {
             "operationId": name,
-            "tags": ["Webhooks"],
             "summary": summary,
             "description": description,
             "security": [],
