@@ -110,6 +110,32 @@ def test_the_pages_of_a_campaign(product, looks, officer):
     looks.at(officer, "/account/sessions")
 
 
+def test_the_pages_of_webhooks(product, sandbox, looks, officer):
+    sandbox.control(webhooks={"status": 500})
+    page = f"{product.campaign}settings/webhooks"
+    looks.at(officer, page)
+    officer.get_by_label("Address of your server").fill("ftp://health.gov.sg")
+    officer.get_by_role("button", name="Add webhook").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_label("Address of your server").fill(f"{sandbox.url}/webhooks/demo")
+    officer.get_by_role("button", name="Add webhook").click()
+    expect(officer.get_by_text("Copy it now")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_role("button", name="Send a test event").click()
+    expect(officer.get_by_role("region", name="Tries")).to_contain_text("HTTP 500")
+    looks.at(officer)
+    looks.at(officer, f"{sandbox.url}/webhooks")
+    looks.at(officer, page)
+    for link, says in (("Log", "HTTP 500"), ("Change secret", "24 hours"), ("Delete", "dropped")):
+        officer.goto(page)
+        officer.get_by_role("link", name=link).click()
+        expect(officer.get_by_text(says).first).to_be_visible()
+        looks.at(officer)
+    officer.get_by_role("button", name="Delete webhook").click()
+    expect(officer.get_by_text("is deleted.")).to_be_visible()
+
+
 def test_the_pages_of_an_agencys_administrator(product, looks, officer):
     for page in ("/agency/", "/agency/?q=nothing", "/agency/officers", "/agency/billing"):
         looks.at(officer, page)
