@@ -16,7 +16,7 @@ from django.utils import timezone
 from messaging import billing, delivery, ingest, reconciling, retention, webhooks
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
 from messaging.states import Status
-from postman.celery import hear
+from postman.celery import hear, is_stopping
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def expand(batch_id: str) -> None:
 def send_singles() -> None:
     hear(send_singles)
     end = time.monotonic() + SLICE_SECONDS
-    while delivery.send_chunk(None) and time.monotonic() < end:
+    while not is_stopping() and delivery.send_chunk(None) and time.monotonic() < end:
         pass
 
 
@@ -53,7 +53,7 @@ def send_batches() -> None:
     end = time.monotonic() + SLICE_SECONDS
     waits = 0
     with delivery.Pipeline() as pipeline:
-        while time.monotonic() < end and waits < MOST_WAITS:
+        while time.monotonic() < end and waits < MOST_WAITS and not is_stopping():
             turns = _turns.next(Batch.objects.lanes(timezone.now()))
             if not turns:
                 return

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import mmap
 import os
 from contextlib import suppress
 from functools import lru_cache
@@ -9,7 +10,12 @@ from typing import Any
 
 import redis
 from celery import Celery, Task
-from celery.signals import task_prerun, worker_process_init
+from celery.signals import (
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_shutting_down,
+)
 from django.conf import settings
 from django.db import close_old_connections, transaction
 
@@ -36,6 +42,25 @@ def _keep_what_was_loaded(**_: Any) -> None:
     """Modules live as long as the process. Walking over them again and again cost a worker that
     sends a seventh of its time."""
     gc.freeze()
+
+
+# Shared with the processes of a worker's pool, which are forked from the one that hears SIGTERM.
+_stopping = mmap.mmap(-1, 1)
+
+
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    _stopping[0] = 0
+
+
+@worker_shutting_down.connect
+def _tell_the_pool(**_: Any) -> None:
+    _stopping[0] = 1
+
+
+def is_stopping() -> bool:
+    """Whether this worker was asked to end: a long task finishes what it has and takes no more."""
+    return _stopping[0] == 1
 
 
 def ring(task: Task, *args: Any) -> None:
