@@ -74,6 +74,8 @@ HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=1)
 EVER = datetime.min.replace(tzinfo=UTC)
 # When the provider is first asked about an attempt with an unheard outcome.
 ASK_AFTER: timedelta = settings.ASK_AFTER
+# And about one that was sent, and on which no report came (field §10).
+REPORTS_TAKE = timedelta(hours=72)
 # How far ahead of its account's pace each lane may go: the most urgent never waits behind others.
 URGENT_CREDIT, SINGLE_CREDIT, NO_CREDIT = timedelta(seconds=2), timedelta(seconds=1), timedelta()
 # Single messages over the pace are looked at again after that long.
@@ -168,6 +170,38 @@ def fold_counters() -> None:
             SELECT campaign_id, batch_id, hour, status, sum(n) FROM folded GROUP BY 1, 2, 3, 4
             """
         )
+
+
+def mend_counters(campaign_id: UUID, batch_id: UUID | None) -> dict[str, int]:
+    """Compare the counters of a batch (None: of single messages) with the messages themselves.
+
+    What they were off by is added and returned; nothing ever is, so it is told as a fault of ours.
+    One statement sees one moment of both, and sums do not mind what is added meanwhile.
+    """
+    lane = "batch_id = %(batch)s" if batch_id else "batch_id IS NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH told AS (
+                SELECT status, sum(n) AS n FROM messaging_counter
+                WHERE campaign_id = %(campaign)s AND {lane} GROUP BY status
+            ), found AS (
+                SELECT COALESCE(status, 'total') AS status, count(*) AS n FROM messaging_message
+                WHERE campaign_id = %(campaign)s AND {lane} GROUP BY GROUPING SETS ((status), ())
+            )
+            INSERT INTO messaging_counter (campaign_id, batch_id, hour, status, n)
+            SELECT %(campaign)s, %(batch)s, date_trunc('hour', now()), status,
+                COALESCE(found.n, 0) - COALESCE(told.n, 0)
+            FROM found FULL JOIN told USING (status)
+            WHERE COALESCE(found.n, 0) <> COALESCE(told.n, 0)
+            RETURNING status, n
+            """,  # noqa: S608
+            {"campaign": campaign_id, "batch": batch_id},
+        )
+        drift = dict(cursor.fetchall())
+    if drift:
+        logger.error("counters of batch %s in campaign %s were off", batch_id, campaign_id)
+    return drift
 
 
 # --- Claim ----------------------------------------------------------------------------------------
@@ -643,6 +677,7 @@ def apply(changes: Sequence[Change]) -> None:
                     ask_at = CASE
                         WHEN becomes = was THEN a.ask_at
                         WHEN becomes = 'unknown' THEN %(ask)s::timestamptz
+                        WHEN becomes = 'sent' THEN %(overdue)s::timestamptz
                     END,
                     error_code = CASE WHEN becomes = was THEN a.error_code ELSE d.error_code END,
                     provider_code =
@@ -691,6 +726,7 @@ def apply(changes: Sequence[Change]) -> None:
                 "ranks": _RANKS,
                 "now": now,
                 "ask": now + ASK_AFTER,
+                "overdue": now + REPORTS_TAKE,
                 "until": now + Webhook.TRIED_FOR,
             },
         )

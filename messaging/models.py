@@ -393,7 +393,7 @@ class Attempt(models.Model):
     provider_code = models.CharField(max_length=20, blank=True)
     reference = models.CharField(max_length=64, blank=True, help_text="The provider's own id.")
     lease_until = models.DateTimeField(null=True)
-    # When the provider is next asked what became of it, while its outcome is unknown.
+    # When the provider is next asked what became of it, while nobody reports.
     ask_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
     updated_at = models.DateTimeField(default=now_ms)
@@ -408,7 +408,9 @@ class Attempt(models.Model):
                 name="attempts_being_handed_over",
             ),
             models.Index(
-                fields=["ask_at"], condition=Q(status="unknown"), name="attempts_to_ask_about"
+                fields=["ask_at"],
+                condition=Q(status__in=["unknown", "sent"], ask_at__isnull=False),
+                name="attempts_to_ask_about",
             ),
             # Rows come in the order of time, so this knows where to look and costs nothing.
             BrinIndex(fields=["sent_at"], name="attempts_by_time_sent"),
@@ -427,6 +429,11 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.message_id}"
+
+    @property
+    def is_overdue(self) -> bool:
+        """Sent, and nobody ever said what became of it, the provider when asked included."""
+        return self.status == Status.SENT and self.ask_at is None
 
     @property
     def error(self) -> DeliveryError | None:
@@ -458,6 +465,11 @@ class RetentionMark(models.Model):
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):
+    def lanes_since(self, moment: datetime) -> models.QuerySet[Counter, tuple[UUID, UUID | None]]:
+        """(campaign, batch or None for single messages) in which something moved since then."""
+        moved = self.filter(hour__gte=moment).order_by("campaign_id", "batch_id")
+        return moved.values_list("campaign_id", "batch_id").distinct()
+
     def by_status(self) -> dict[str, int]:
         """Status → number; every status stands there, and "total" as well."""
         found = dict(self.values_list("status").annotate(Sum("n")).order_by())

@@ -1,8 +1,9 @@
-"""Settle attempts whose outcome nobody heard, by asking the provider (field B-1).
+"""Settle attempts that nobody reports on, by asking the provider (field B-1).
 
 An attempt becomes `unknown` when its process died or the provider's answer was lost. It is never
 sent again on a guess: the provider is asked until it shows the message, or has shown for long
 enough that it has none. What cannot be settled so stays on the page for an officer to decide.
+Of one that was sent and never reported on, the provider is asked once, after three days.
 """
 
 from collections import defaultdict
@@ -17,7 +18,7 @@ from django.utils import timezone
 from messaging import delivery
 from messaging.channels.base import Attempted, Found, Match
 from messaging.models import Attempt, Batch
-from messaging.states import Status
+from messaging.states import ASKED_ABOUT, Status
 
 CHUNK = 100
 # Age of the question → how long until it is asked again. Past the last, nobody asks any more.
@@ -26,6 +27,8 @@ PATIENCE = (
     (timedelta(minutes=30), timedelta(minutes=5)),
     (timedelta(hours=24), timedelta(hours=1)),
 )
+# One that was sent is asked about again after that, where the provider could not be asked.
+UNREPORTED_PAUSE = timedelta(hours=1)
 # A provider that has shown nothing for that long never took it: its lists lag by seconds.
 SURE_AFTER: timedelta = settings.SURE_AFTER
 # How far the moment a provider made a message and the one we wrote its reference may be apart.
@@ -50,18 +53,21 @@ def _take(now: datetime) -> list[Attempt]:
     with transaction.atomic():
         due = Attempt.objects.select_for_update(skip_locked=True, of=("self",))
         attempts = list(
-            due.filter(status=Status.UNKNOWN, ask_at__lte=now)
+            due.filter(status__in=ASKED_ABOUT, ask_at__lte=now)
             .select_related("message__template_body")
             .order_by("ask_at")[:CHUNK]
         )
         for attempt in attempts:
-            attempt.ask_at = _next(now, unheard_since=attempt.updated_at)
+            attempt.ask_at = _next(now, attempt)
         Attempt.objects.bulk_update(attempts, ["ask_at"])
     return attempts
 
 
-def _next(now: datetime, *, unheard_since: datetime) -> datetime | None:
-    age = now - unheard_since
+def _next(now: datetime, attempt: Attempt) -> datetime | None:
+    """For one that was sent: only if the provider cannot be asked now."""
+    if attempt.status == Status.SENT:
+        return now + UNREPORTED_PAUSE
+    age = now - attempt.updated_at
     return next((now + pause for until, pause in PATIENCE if age < until), None)
 
 
@@ -94,13 +100,16 @@ def _settle(
     for attempt in sorted(attempts, key=lambda a: a.id):
         if attempt.id not in answers:
             continue  # the provider could not be asked
-        match = next((m for m in answers[attempt.id] if m.reference not in taken), None)
+        others = taken - {attempt.reference}
+        match = next((m for m in answers[attempt.id] if m.reference not in others), None)
         if match:
             taken.add(match.reference)
             changes.append(delivery.reported(attempt.id, match.kind, match.code, match.reference))
-        elif now - attempt.updated_at >= SURE_AFTER:
+        elif attempt.status == Status.UNKNOWN and now - attempt.updated_at >= SURE_AFTER:
             never_taken.append(attempt)
     with transaction.atomic():
+        answered = [a.id for a in attempts if a.status == Status.SENT and a.id in answers]
+        Attempt.objects.filter(id__in=answered).update(ask_at=None)
         _release(never_taken)
         delivery.apply([change for change in changes if change])
 

@@ -42,6 +42,8 @@ RANK = {
 }
 WAITING = (Status.CREATED, Status.ENQUEUED)
 TERMINAL = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
+# Of these the provider is asked what became, once it has been silent for too long.
+ASKED_ABOUT = (Status.UNKNOWN, Status.SENT)
 # What a page adds up, in this order; together they are all messages.
 PAGE_GROUPS = {
     "pending": (Status.CREATED, Status.ENQUEUED, Status.SENDING),

@@ -7,15 +7,25 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
+from django.core.cache import cache
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from messaging import billing, delivery, ingest, reconciling, retention, webhooks
-from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message, ProviderEvent
-from messaging.states import Status
+from messaging.models import (
+    Attempt,
+    Batch,
+    BatchStatus,
+    Counter,
+    IdempotencyKey,
+    Message,
+    ProviderEvent,
+)
+from messaging.states import ASKED_ABOUT
 from postman.celery import hear, is_stopping
 
 logger = logging.getLogger(__name__)
@@ -24,6 +34,8 @@ logger = logging.getLogger(__name__)
 SLICE_SECONDS = 10
 # A process that finds nothing it may send looks again so often, then lets others have it.
 WAIT_SECONDS, MOST_WAITS = 0.02, 50
+# Counters that moved within this time are compared with their messages once in it.
+COUNTED_WITHIN = timedelta(days=1)
 # Chunks of personal data erased before others have the process.
 ERASED_AT_A_TIME = 20
 
@@ -140,7 +152,7 @@ def tick() -> None:
     webhooks.give_up_old_ones(now)
     for webhook_id in webhooks.to_be_served(now):
         send_webhook.apply_async((str(webhook_id),), expires=2)
-    if Attempt.objects.filter(status=Status.UNKNOWN, ask_at__lte=now).exists():
+    if Attempt.objects.filter(status__in=ASKED_ABOUT, ask_at__lte=now).exists():
         ask_about_unknown.apply_async(expires=2)
 
 
@@ -159,6 +171,18 @@ def send_webhook(webhook_id: str) -> None:
 @shared_task(name="messaging.fold_counters")
 def fold_counters() -> None:
     delivery.fold_counters()
+
+
+@shared_task(name="messaging.check_counters")
+def check_counters() -> None:
+    """Every lane in which something moved lately, each once a day; hourly, a slice at a time."""
+    end = time.monotonic() + SLICE_SECONDS
+    for campaign_id, batch_id in Counter.objects.lanes_since(timezone.now() - COUNTED_WITHIN):
+        if cache.add(f"counted:{campaign_id}:{batch_id}", True, COUNTED_WITHIN.total_seconds()):
+            delivery.mend_counters(campaign_id, batch_id)
+        if time.monotonic() > end:
+            check_counters.delay()
+            return
 
 
 @shared_task(name="messaging.forget")

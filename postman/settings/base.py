@@ -196,6 +196,7 @@ CELERY_TASK_ROUTES = {
     "messaging.fold_counters": {"queue": "sweep"},
     "messaging.ask_about_unknown": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
+    "messaging.check_counters": {"queue": "sweep"},
     "messaging.send_webhook": {"queue": "webhooks"},
     "messaging.charge_days": {"queue": "reports"},
 }
@@ -213,6 +214,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.fold_counters",
         "schedule": 15.0,
         "options": {"expires": 15},
+    },
+    "check-counters": {
+        "task": "messaging.check_counters",
+        "schedule": 60.0 * 60.0,
+        "options": {"expires": 600},
     },
     "forget": {
         "task": "messaging.forget",

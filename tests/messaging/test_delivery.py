@@ -528,3 +528,37 @@ def test_magic_numbers_fail_as_published_on_the_test_site(campaign, settings, nu
 def test_a_magic_number_is_just_an_invalid_one_in_production(campaign):
     with pytest.raises(sending.InvalidMessage):
         single(campaign, "6511111111")
+
+
+# Counters that drifted -----------------------------------------------------------------------
+
+
+def test_counters_that_are_true_are_left_alone(campaign, sandbox):
+    batch = accepted_batch(campaign, 3)
+    single(campaign)
+    delivery.send_chunk(batch.id)
+    rows = Counter.objects.count()
+
+    assert delivery.mend_counters(campaign.id, batch.id) == {}
+    assert delivery.mend_counters(campaign.id, None) == {}
+    assert Counter.objects.count() == rows
+
+
+def test_counters_that_drifted_are_mended_and_the_fault_is_told(campaign, caplog):
+    batch = accepted_batch(campaign, 3)
+    delivery.count(campaign.id, batch.id, {"created": -1, "success": 5})
+
+    tasks.check_counters()
+
+    assert counted(batch) == {"total": 3, "created": 3}
+    assert "were off" in caplog.text
+
+
+def test_a_lane_is_compared_once_a_day(campaign):
+    batch = accepted_batch(campaign, 3)
+    tasks.check_counters()
+    delivery.count(campaign.id, batch.id, {"success": 5})
+
+    tasks.check_counters()
+
+    assert counted(batch)["success"] == 5

@@ -177,6 +177,36 @@ def test_a_single_message_is_settled_too(campaign, sandbox):
     assert Counter.objects.filter(batch=None).by_status()["unknown"] == 0
 
 
+def test_one_that_was_sent_and_never_reported_on_is_asked_about_once(batch, sandbox):
+    hand_over(batch, sandbox)
+    assert statuses() == ["sent"] * 3
+    sandbox.flush()
+
+    ask(after=timedelta(hours=71))
+    assert statuses() == ["sent"] * 3
+    ask(after=timedelta(hours=73))
+
+    assert statuses() == ["success"] * 3
+
+
+def test_one_of_which_the_provider_knows_no_more_stays_sent(batch, sandbox):
+    sandbox.control(callbacks={"stages": ["accepted"]})
+    hand_over(batch, sandbox)
+
+    ask(after=timedelta(hours=73))
+
+    assert statuses() == ["sent"] * 3
+    assert all(attempt.is_overdue for attempt in Attempt.objects.all())
+
+
+def test_a_provider_that_is_away_is_asked_about_it_later(batch, sandbox):
+    hand_over(batch, sandbox)
+    sandbox.control(down=True)
+    ask(after=timedelta(hours=73))
+
+    assert not any(attempt.is_overdue for attempt in Attempt.objects.all())
+
+
 def test_the_tick_rings_for_it(batch, sandbox, settings):
     hand_over(batch, sandbox, rate_lost=1)
 
