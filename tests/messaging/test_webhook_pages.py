@@ -251,13 +251,19 @@ def test_the_list_says_why_a_webhook_is_paused(client, webhook, why, said):
     assert url_of("webhook-resume", webhook) in answer.content.decode()
 
 
-def test_the_list_says_since_when_a_server_takes_nothing(client, webhook):
+def test_a_server_that_takes_nothing_is_shown_and_can_be_tried_at_once(client, webhook):
     now = timezone.now()
-    Webhook.objects.update(failures=3, failing_since=now, held_until=now + timedelta(seconds=20))
+    Webhook.objects.update(failures=3, failing_since=now, held_until=now + timedelta(minutes=9))
+    told(webhook, state="waiting")
+    shown = text_of(client.get(url_of("campaign-webhooks", webhook)))
+    assert "Its server has taken nothing since" in shown
+    assert "Try again now" in shown
+    assert webhooks.to_be_served(timezone.now()) == []
 
-    assert "Its server has taken nothing since" in text_of(
-        client.get(url_of("campaign-webhooks", webhook))
-    )
+    client.post(url_of("webhook-resume", webhook))
+
+    assert webhooks.to_be_served(timezone.now()) == [webhook.pk]
+    assert "Try again now" not in text_of(client.get(url_of("campaign-webhooks", webhook)))
 
 
 def test_the_settings_lead_to_the_webhooks(client, webhook):
