@@ -102,7 +102,9 @@ def processes(
     ]
 
 
-def demo(environ: Mapping[str, str] = os.environ) -> int:
+def demo(
+    environ: Mapping[str, str] = os.environ, *, settings: str = "postman.settings.local"
+) -> int:
     """Run until Ctrl-C. The exit status: 0 when asked to stop, 1 when it could not start."""
     port = int(environ.get("PORT", 8000))
     sandbox_port = int(environ.get("SANDBOX_PORT", 8001))
@@ -110,7 +112,7 @@ def demo(environ: Mapping[str, str] = os.environ) -> int:
     supervisor = Supervisor(
         directory / "run",
         environment={
-            "DJANGO_SETTINGS_MODULE": "postman.settings.local",
+            "DJANGO_SETTINGS_MODULE": settings,
             "POSTMAN_LOCAL_DIR": str(local.home()),
             "POSTMAN_ENVIRONMENT": environ.get("POSTMAN_ENVIRONMENT", "production"),
             "PUBLIC_URL": f"http://localhost:{port}",
