@@ -685,7 +685,10 @@ class WebhookDelivery(models.Model):
 
     # Ids grow in the order in which a message moved on.
     id = models.BigAutoField(primary_key=True)
-    webhook = models.ForeignKey(Webhook, models.CASCADE, db_index=False, related_name="deliveries")
+    # Unchecked: what became of a message must not wait for, nor fail with, its webhook's deletion.
+    webhook = models.ForeignKey(
+        Webhook, models.CASCADE, db_index=False, db_constraint=False, related_name="deliveries"
+    )
     message_id = models.UUIDField(null=True)
     batch_id = models.UUIDField(null=True)
     number = models.PositiveSmallIntegerField(default=0, help_text="Of the attempt.")

@@ -141,7 +141,11 @@ def resume_webhook(webhook: Webhook, *, by: User) -> None:
 
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: User) -> None:
-    """With all of its log; what is waiting is not sent."""
+    """With all of its log; what is waiting is not sent.
+
+    An event that comes meanwhile stays behind unseen, until `give_up_old_ones` and `forget`.
+    """
+    Webhook.objects.select_for_update().filter(id=webhook.id).first()  # after who serves it
     audit.record("webhook.deleted", by=by, on=webhook.campaign, webhook=str(webhook.id))
     deliveries = WebhookDelivery.objects.filter(webhook=webhook)
     WebhookTry.objects.filter(delivery__in=deliveries)._raw_delete("default")
@@ -407,6 +411,8 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 @transaction.atomic
 def _record(webhook: Webhook, results: Sequence[tuple[WebhookDelivery, Answer]]) -> bool:
     """Write down a chunk; says whether the receiver is there and more may follow."""
+    if not Webhook.objects.select_for_update(no_key=True).filter(id=webhook.id):
+        return False  # deleted meanwhile, with its log
     now = now_ms()
     WebhookTry.objects.bulk_create(
         WebhookTry(

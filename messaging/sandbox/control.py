@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     },
     "webhooks": {
         "status": 200,  # that every event posted to /webhooks/<name> is answered
+        "delay_ms": 0,  # from taking an event to the answer
         "secrets": [],  # whsec_…: what signatures are checked with
     },
     "seed": None,  # the same seed and the same requests in the same order meet the same fates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from itertools import islice
@@ -159,10 +160,12 @@ class Pages:
         return _json({"events": self._sandbox.receiver.newest_first(secrets, name=name)})
 
     async def take_webhook(self, request: Request) -> Response:
-        status = self._sandbox.controls.values["webhooks"]["status"]
+        switches = self._sandbox.controls.values["webhooks"]
+        status = switches["status"]
         self._sandbox.receiver.take(
             request.path_params["name"], request.headers, await request.body(), status
         )
+        await asyncio.sleep(switches["delay_ms"] / 1000)
         return PlainTextResponse("taken" if status < 300 else "as told by /control", status)
 
     async def control(self, request: Request) -> Response:

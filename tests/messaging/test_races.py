@@ -8,10 +8,18 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import delivery, sending
-from messaging.models import Batch, BatchStatus, StagedRow
+from messaging import delivery, sending, webhooks
+from messaging.models import (
+    Batch,
+    BatchStatus,
+    Message,
+    StagedRow,
+    Webhook,
+    WebhookDelivery,
+    WebhookTry,
+)
 from postman.errors import Refused
-from tests.messaging.builders import csv_of, upload
+from tests.messaging.builders import csv_of, single, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,3 +132,42 @@ def test_expanding_what_nobody_sent_takes_no_row_away(ready):
     assert delivery.expand(ready.id) == 0
 
     assert StagedRow.objects.filter(batch=ready).count() == 3
+
+
+@pytest.fixture
+def webhook(campaign, sandbox):
+    url = f"{sandbox.url}/webhooks/race"
+    return webhooks.add_webhook(campaign=campaign, url=url, by=campaign.creator)[0]
+
+
+def test_what_became_of_a_message_is_written_down_while_its_webhook_is_being_deleted(
+    campaign, webhook, sandbox
+):
+    message = single(campaign)
+    thread = threading.Thread(target=lambda: (delivery.send_chunk(None), connection.close()))
+    with transaction.atomic():
+        webhooks.delete_webhook(webhook, by=campaign.creator)
+        thread.start()
+        thread.join(timeout=20)  # it has to wait for nobody
+
+        assert not thread.is_alive()
+        assert Message.objects.get(pk=message.pk).status == "sent"
+    assert not Webhook.objects.exists()
+
+
+def test_a_webhook_that_is_deleted_while_it_is_served_takes_its_log_along(
+    campaign, webhook, sandbox
+):
+    webhooks.send_test(webhook, by=campaign.creator)
+    sandbox.control(webhooks={"delay_ms": 300})
+    thread = threading.Thread(
+        target=lambda: (webhooks.serve(webhook.pk, seconds=5), connection.close())
+    )
+    thread.start()
+    while not sandbox.get("/webhooks.json")["events"]:
+        pass
+    webhooks.delete_webhook(webhook, by=campaign.creator)
+    thread.join()
+
+    assert not WebhookDelivery.objects.exists()
+    assert not WebhookTry.objects.exists()
