@@ -168,6 +168,11 @@ def send_webhook(webhook_id: str) -> None:
     webhooks.serve(UUID(webhook_id), seconds=SLICE_SECONDS)
 
 
+@shared_task(name="messaging.forget_webhook")
+def forget_webhook(webhook_id: str) -> None:
+    webhooks.forget_log(UUID(webhook_id))
+
+
 @shared_task(name="messaging.fold_counters")
 def fold_counters() -> None:
     delivery.fold_counters()

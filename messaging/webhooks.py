@@ -54,6 +54,7 @@ SHORTEST_HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=10)
 # An event that its receiver alone does not take is tried again after these, with some jitter.
 PAUSES = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14_400))
 KEPT_FOR = timedelta(days=30)
+FORGOTTEN_AT_A_TIME = 5000
 # Both secrets sign for so long after a rotation.
 ROTATION = timedelta(hours=24)
 
@@ -141,16 +142,9 @@ def resume_webhook(webhook: Webhook, *, by: User) -> None:
 
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: User) -> None:
-    """With all of its log; what is waiting is not sent.
-
-    An event that comes meanwhile stays behind unseen, until `give_up_old_ones` and `forget`.
-    """
-    Webhook.objects.select_for_update().filter(id=webhook.id).first()  # after who serves it
+    """What is waiting is not sent. Its log, which nobody can open any more, is for `forget_log`."""
     audit.record("webhook.deleted", by=by, on=webhook.campaign, webhook=str(webhook.id))
-    deliveries = WebhookDelivery.objects.filter(webhook=webhook)
-    WebhookTry.objects.filter(delivery__in=deliveries)._raw_delete("default")
-    deliveries._raw_delete("default")
-    webhook.delete()
+    Webhook.objects.filter(id=webhook.id)._raw_delete("default")
 
 
 def replay(webhook: Webhook, *, by: User, delivery_id: int | None = None) -> int:
@@ -412,7 +406,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 def _record(webhook: Webhook, results: Sequence[tuple[WebhookDelivery, Answer]]) -> bool:
     """Write down a chunk; says whether the receiver is there and more may follow."""
     if not Webhook.objects.select_for_update(no_key=True).filter(id=webhook.id):
-        return False  # deleted meanwhile, with its log
+        return False  # deleted meanwhile
     now = now_ms()
     WebhookTry.objects.bulk_create(
         WebhookTry(
@@ -480,3 +474,12 @@ def forget(now: datetime) -> None:
     )
     WebhookTry.objects.filter(delivery__in=old)._raw_delete("default")
     old._raw_delete("default")
+
+
+def forget_log(webhook_id: UUID) -> None:
+    """Of a webhook that was deleted. What this does not come to goes with its month."""
+    own = WebhookDelivery.objects.filter(webhook=webhook_id).order_by("id")
+    while ids := list(own.values_list("id", flat=True)[:FORGOTTEN_AT_A_TIME]):
+        with transaction.atomic():
+            WebhookTry.objects.filter(delivery__in=ids)._raw_delete("default")
+            WebhookDelivery.objects.filter(id__in=ids)._raw_delete("default")

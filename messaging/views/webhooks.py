@@ -16,10 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Membership
+from messaging import tasks
 from messaging import webhooks as engine
 from messaging.forms import DeliveryFilter, WebhookForm
 from messaging.models import Webhook, WebhookDelivery, WebhookTry
 from messaging.states import Status
+from postman.celery import ring
 from postman.errors import Refused
 
 from .paging import Order, page_of
@@ -170,6 +172,7 @@ def delete(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) 
         context = {"campaign": webhook.campaign, "webhook": webhook, "waiting": waiting}
         return render(request, "messaging/webhook_delete.html", context)
     engine.delete_webhook(webhook, by=membership.user)
+    ring(tasks.forget_webhook, str(webhook_id))
     flash.success(request, f"The webhook to {webhook.host} is deleted.")
     return redirect("campaign-webhooks", campaign_id)
 

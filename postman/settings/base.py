@@ -198,6 +198,7 @@ CELERY_TASK_ROUTES = {
     "messaging.forget": {"queue": "sweep"},
     "messaging.check_counters": {"queue": "sweep"},
     "messaging.send_webhook": {"queue": "webhooks"},
+    "messaging.forget_webhook": {"queue": "webhooks"},
     "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.

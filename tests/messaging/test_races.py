@@ -5,10 +5,11 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import delivery, sending, webhooks
+from messaging import delivery, ingest, sending, webhooks
 from messaging.models import (
     Batch,
     BatchStatus,
@@ -24,7 +25,7 @@ from tests.messaging.builders import csv_of, single, upload
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def meanwhile(first, second):
+def meanwhile(first, second, look=lambda: None):
     """`second`'s result, begun after `first` changed its rows and before that was committed."""
     result = []
 
@@ -41,6 +42,7 @@ def meanwhile(first, second):
         first()
         thread.start()
         wait_until_somebody_waits()
+        look()
     thread.join()
     return result[0]
 
@@ -167,7 +169,31 @@ def test_a_webhook_that_is_deleted_while_it_is_served_takes_its_log_along(
     while not sandbox.get("/webhooks.json")["events"]:
         pass
     webhooks.delete_webhook(webhook, by=campaign.creator)
+    webhooks.forget_log(webhook.id)
     thread.join()
 
+    assert not Webhook.objects.exists()
     assert not WebhookDelivery.objects.exists()
     assert not WebhookTry.objects.exists()
+
+
+def test_a_file_of_the_api_is_checked_by_its_call_and_by_no_worker(campaign):
+    seen = []
+
+    def send():
+        file = SimpleUploadedFile("people.csv", csv_of(3))
+        return sending.send_file(campaign=campaign, creator=campaign.creator, upload=file)
+
+    batch = meanwhile(
+        lock_the_audit_log,
+        send,
+        look=lambda: seen.append(ingest.waiting(timezone.now())),
+    )
+
+    assert seen == [[]]
+    assert batch.status == BatchStatus.ENQUEUING
+
+
+def lock_the_audit_log():
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE accounts_auditevent")

@@ -432,8 +432,11 @@ def test_deleting_a_webhook_takes_its_log_along(campaign, webhook, receiver, san
     serve()
 
     webhooks.delete_webhook(webhook, by=campaign.creator)
+    tasks.forget_webhook(str(webhook.id))
 
+    assert not Webhook.objects.exists()
     assert not WebhookDelivery.objects.exists()
+    assert not WebhookTry.objects.exists()
     assert Attempt.objects.exists()
 
 
