@@ -308,14 +308,17 @@ def send_file(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Bat
     """
     batch = _kept(campaign, creator, upload)
     batch.via_api = True
-    batch.save(force_insert=True)
-    audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
-    ingest.check(batch.id)
-    batch.refresh_from_db()
+    # All or nothing: no worker may take it for a file that waits to be checked, and a call that is
+    # cut off leaves none that somebody might send beside the client's second try.
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
+        ingest.check(batch.id)
+        batch.refresh_from_db()
+        if batch.status == BatchStatus.READY:
+            send_batch(batch, by=creator)
     if batch.file_fault:
         raise Refused(batch.file_fault["message"], "parameter_invalid")
-    if batch.status == BatchStatus.READY:
-        send_batch(batch, by=creator)
     return batch
 
 
