@@ -256,6 +256,7 @@ def beat(product: Product, _: int) -> Seen:
     """Everything that came due in an hour without a timetable, and without bells, is caught up."""
     client = product.new_client("Health")
     product.control(latency_ms=2_000)
+    product.send_as_officer(client, 500, in_seconds=30 * 60)
     product.send_as_officer(client, 2_000)
     product.wait(
         "Nothing is being sent",
@@ -284,9 +285,9 @@ def beat(product: Product, _: int) -> Seen:
     product.officers.send(waiting)
     product.note(Accepted(client, "file sent by an officer", numbers, waiting))
     faults = _faults_of(product)
-    waited = ", ".join(f"{n} {what}" for what, n in before.items())
+    waited = ", ".join(f"{what}: {n:,}" for what, n in before.items())
     return [
-        f"an hour without beat and an empty Valkey; waiting were {waited}, a file to be checked",
+        f"an hour without beat and an empty Valkey; waiting were a file to be checked and ({waited})",
         f"all of it done {time.monotonic() - began:.0f} s after beat came back, most of that the"
         " reconciler's waits",
     ], faults
