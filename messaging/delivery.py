@@ -636,11 +636,16 @@ def apply(changes: Sequence[Change]) -> None:
     """Move attempts on by what was heard of them, their messages and counters with them.
 
     One statement for the whole chunk, by the rules of `states.advance` and `states.release`.
-    Attempts are locked in the order of their ids, so that two of these never wait in a circle.
     Only the latest attempt speaks for its message; a late report on try 1 stays there.
     """
-    now = now_ms()
-    with connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        # In the order of their ids, so that two of these never wait in a circle. A statement of its
+        # own: one that waits inside sees the attempt as it is then, but its message as it was.
+        cursor.execute(
+            "SELECT FROM messaging_attempt WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            [[change.attempt_id for change in changes]],
+        )
+        now = now_ms()
         cursor.execute(
             """
             WITH news AS (
@@ -651,11 +656,10 @@ def apply(changes: Sequence[Change]) -> None:
                 )
             ), ranks AS (
                 SELECT key AS status, value::int AS rank FROM jsonb_each_text(%(ranks)s)
-            ), locked AS (
+            ), locked AS MATERIALIZED (
                 SELECT a.id, a.status AS was, news.*,
                     news.lease_until IS NULL OR news.lease_until = a.lease_until AS is_holder
                 FROM messaging_attempt a JOIN news ON news.attempt_id = a.id
-                ORDER BY a.id FOR UPDATE OF a
             ), decided AS (
                 SELECT locked.*,
                     CASE

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from messaging import delivery, ingest, sending, webhooks
 from messaging.models import (
+    Attempt,
     Batch,
     BatchStatus,
     Message,
@@ -20,7 +21,7 @@ from messaging.models import (
     WebhookTry,
 )
 from postman.errors import Refused
-from tests.messaging.builders import csv_of, single, upload
+from tests.messaging.builders import accepted_batch, csv_of, single, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -197,3 +198,17 @@ def test_a_file_of_the_api_is_checked_by_its_call_and_by_no_worker(campaign):
 def lock_the_audit_log():
     with connection.cursor() as cursor:
         cursor.execute("LOCK TABLE accounts_auditevent")
+
+
+def test_what_two_hear_of_an_attempt_at_once_reaches_its_message(campaign):
+    accepted_batch(campaign, 3)
+    attempts = [claimed.attempt_id for claimed in delivery.claim(Batch.objects.get().id)]
+
+    meanwhile(
+        lambda: delivery.apply([delivery.Change(id_, "unknown") for id_ in attempts]),
+        lambda: delivery.apply([delivery.Change(id_, "sent_to_telco") for id_ in attempts]),
+    )
+
+    assert set(Attempt.objects.values_list("status", flat=True)) == {"sent_to_telco"}
+    assert set(Message.objects.values_list("status", flat=True)) == {"sent_to_telco"}
+    assert Batch.objects.get().counts()["sent_to_telco"] == 3
