@@ -357,7 +357,8 @@ class Account:
 def account(product: Product) -> Account:
     taken = product.taken()
     ledger = product.rows(
-        "SELECT m.recipient, m.id, m.batch_id, m.campaign_id, m.status, a.reference, m.attempts_made"
+        "SELECT m.recipient, m.id, m.batch_id, m.campaign_id, m.status, a.reference, m.attempts_made,"
+        " a.status"
         " FROM messaging_message m"
         " LEFT JOIN messaging_attempt a ON a.message_id = m.id AND a.number = m.attempts_made"
     )
@@ -392,6 +393,7 @@ def account(product: Product) -> Account:
             if row[4] in WITH_PROVIDER and row[5] not in [e["sid"] for e in taken.get(row[0], [])]
         ],
         "tried under more than one attempt": [f"{row[1]}" for row in ledger if row[6] > 1],
+        "not as its latest attempt": [f"{row[1]}" for row in ledger if row[4] != row[7]],
         "still unknown": [f"{row[1]}" for row in ledger if row[4] == "unknown"],
         "at no end": [
             f"{row[1]} {row[4]}" for row in ledger if row[4] not in (*WITH_PROVIDER, "unknown")
