@@ -38,3 +38,12 @@ def test_a_connection_that_stands_is_kept():
     close_old_connections()
 
     assert server_process() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_found_broken_is_made_anew():
+    before = server_process()
+    connection.connection.close()  # as the driver does with one that breaks under a statement
+    close_old_connections()
+
+    assert server_process() != before

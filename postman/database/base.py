@@ -7,11 +7,15 @@ from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    def close_if_health_check_failed(self) -> None:
-        """A server that stopped has said goodbye: only a connection that has news is asked."""
-        if self.connection is not None and not _has_news(self.connection):
-            return
-        super().close_if_health_check_failed()
+    def is_usable(self) -> bool:
+        """A server that stopped has said goodbye: only a connection that has news, or that failed
+        before, is asked."""
+        return self._is_quiet() or super().is_usable()
+
+    def _is_quiet(self) -> bool:
+        if self.connection is None or self.connection.closed or self.errors_occurred:
+            return False
+        return not _has_news(self.connection)
 
 
 def _has_news(connection: Any) -> bool:
