@@ -67,3 +67,21 @@ def test_a_page_of_a_host_that_is_not_ours_is_refused(client):
 
     assert answer.status_code == 400
     assert answer["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", [CALL, "/api/schema", "/api/v2/no/such/path"])
+@pytest.mark.django_db
+def test_an_answer_of_the_api_says_that_nothing_may_show_guess_or_frame_it(client, deployed, path):
+    answer = client.get(path, headers=KEY | {"X-Forwarded-Proto": "https"})
+
+    assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert int(answer["Content-Length"]) == len(answer.content)
+    assert not answer.cookies
+
+
+@pytest.mark.django_db
+def test_a_page_has_the_policy_of_pages(client):
+    assert "script-src 'self' 'nonce-" in client.get("/login")["Content-Security-Policy"]
