@@ -40,7 +40,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 def _bearer(request: Request) -> str:
-    header = request.headers.get("Authorization", "")
+    # `request.headers` would take apart all the others as well.
+    header = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, secret = header.partition(" ")
     if not header.strip():
         raise Refused("Send your API key as “Authorization: Bearer …”.", "authentication_required")

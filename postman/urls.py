@@ -11,6 +11,8 @@ register_converter(ids.BatchId, "batch_id")
 register_converter(ids.MessageId, "message_id")
 
 urlpatterns = [
+    # First, as most requests are its: each address is compared with all that stand before it.
+    path("api/v2/", include("messaging.api.v2.urls")),
     path("", RedirectView.as_view(pattern_name="campaign-list"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),
@@ -22,7 +24,6 @@ urlpatterns = [
     path("callbacks/", include("messaging.callbacks.urls")),
     path("api/schema", docs.OpenApiDocument.as_view(), name="api-schema"),
     path("docs", docs.docs, name="api-docs"),
-    path("api/v2/", include("messaging.api.v2.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -26,7 +26,7 @@ def once(request: Request, client: UUID, act: Callable[[], Response]) -> Respons
     Refused: `idempotency_key_reused` (the same key with something else to do) and
     `idempotency_key_in_use` (the first call takes longer than we wait).
     """
-    key = request.headers.get("Idempotency-Key")
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return act()
     if not (key and len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):

@@ -56,7 +56,7 @@ class CampaignView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         # Without its length Django reads none of a body, and does not say so.
-        if "Transfer-Encoding" in request.headers and "Content-Length" not in request.headers:
+        if "HTTP_TRANSFER_ENCODING" in request.META and "CONTENT_LENGTH" not in request.META:
             raise Refused("Send a `Content-Length`, not a chunked body.", "length_required")
 
     def finalize_response(
