@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
 
 from campaigns import sms, templating
@@ -21,7 +21,7 @@ from campaigns.addresses import AddressField
 from postman.accounts.models import Agency, User
 from postman.crypto import EncryptedTextField
 from postman.ids import PublicIdModel, new_id, now_ms
-from postman.rows import Columns
+from postman.rows import Columns, prepared
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -219,7 +219,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         the API begins with it.
         """
         key, campaign, creator = _key_columns()
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(
                 f"""
                 SELECT {key}, {campaign}, {creator}, EXISTS (

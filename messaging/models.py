@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib.postgres.indexes import BrinIndex
-from django.db import connection, models
+from django.db import models
 from django.db.models import Q, Sum
 from django.utils import timezone
 
@@ -20,7 +20,7 @@ from messaging.states import PAGE_GROUPS, WAITING, Status
 from postman.accounts.models import User
 from postman.crypto import EncryptedTextField
 from postman.ids import PublicIdModel, new_id, now_ms
-from postman.rows import Columns
+from postman.rows import Columns, prepared
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -264,7 +264,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         In one statement, as clients ask this again and again until their message has arrived.
         """
         message, batch, creator, attempt = _api_columns()
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(
                 f"""
                 SELECT {message}, {batch}, {creator}, {attempt}

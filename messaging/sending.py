@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from campaigns import sms
@@ -35,6 +35,7 @@ from postman.accounts.models import User
 from postman.celery import ring, ring_unless_unheard
 from postman.errors import Refused
 from postman.ids import new_id, now_ms
+from postman.rows import prepared
 
 LATEST_SCHEDULE = timedelta(days=365)
 # For so long the provider is asked about an unheard outcome before an officer may decide on it.
@@ -94,7 +95,7 @@ def _store(message: Message) -> bool:
 
     False where its id is taken.
     """
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             """
             WITH accepted AS (

@@ -8,9 +8,23 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
 
 M = TypeVar("M", bound=Model)
+
+
+def prepared() -> CursorWrapper:
+    """A cursor whose statements the server plans once for a connection, not for every call.
+
+    For statements whose best plan is the same whatever is asked, by a key or of one row.
+    """
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+        return connection._prepare_cursor(cursor)  # type: ignore[attr-defined, no-any-return]
 
 
 class Columns(Generic[M]):

@@ -1,9 +1,22 @@
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
+from postman.rows import prepared
 from tests.factories import AgencyFactory
+
+
+def another_connection(dbname):
+    database = settings.DATABASES["default"]
+    return psycopg.connect(
+        host=database["HOST"],
+        port=database["PORT"],
+        user=database["USER"],
+        password=database["PASSWORD"],
+        dbname=dbname,
+        autocommit=True,
+    )
 
 
 def server_process():
@@ -15,15 +28,7 @@ def server_process():
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_the_server_ended_meanwhile_is_made_anew():
     before = server_process()
-    database = settings.DATABASES["default"]
-    with psycopg.connect(
-        host=database["HOST"],
-        port=database["PORT"],
-        user=database["USER"],
-        password=database["PASSWORD"],
-        dbname="postgres",
-        autocommit=True,
-    ) as other:
+    with another_connection("postgres") as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [before])
     close_old_connections()  # as at the start of each request
 
@@ -47,3 +52,38 @@ def test_a_connection_that_was_found_broken_is_made_anew():
     close_old_connections()
 
     assert server_process() != before
+
+
+def answer_of_prepared(query):
+    with prepared() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_prepared_statement_is_planned_once_and_counted_like_any_other(
+    django_assert_num_queries,
+):
+    with django_assert_num_queries(8):
+        for _ in range(8):
+            answer_of_prepared("SELECT 'once'")
+
+    [(statement,)] = answer_of_prepared("SELECT statement FROM pg_prepared_statements")
+    assert statement == "SELECT 'once'"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_under_a_prepared_statement_costs_one_request_and_not_all():
+    with another_connection(connection.settings_dict["NAME"]) as other:
+        other.execute("CREATE TABLE changing AS SELECT 1::int AS n")
+        try:
+            for _ in range(8):
+                answer_of_prepared("SELECT n FROM changing")
+            other.execute("ALTER TABLE changing ALTER n TYPE bigint")
+            with pytest.raises(DatabaseError, match="cached plan"):
+                answer_of_prepared("SELECT n FROM changing")
+            close_old_connections()
+
+            assert answer_of_prepared("SELECT n FROM changing") == [(1,)]
+        finally:
+            other.execute("DROP TABLE changing")

@@ -8,14 +8,13 @@ from django.db.backends.postgresql import base
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
-        """A server that stopped has said goodbye: only a connection that has news, or that failed
-        before, is asked."""
-        return self._is_quiet() or super().is_usable()
+        """A server that stopped has said goodbye: only a connection that has news is asked.
 
-    def _is_quiet(self) -> bool:
+        One that failed is given up. Its plans may be the reason: a migration changed a column.
+        """
         if self.connection is None or self.connection.closed or self.errors_occurred:
             return False
-        return not _has_news(self.connection)
+        return not _has_news(self.connection) or super().is_usable()
 
 
 def _has_news(connection: Any) -> bool:

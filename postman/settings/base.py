@@ -105,7 +105,12 @@ DATABASE_DEFAULTS = {
     # Connecting anew for each request costs five to nine times on every endpoint.
     "CONN_MAX_AGE": None,
     "CONN_HEALTH_CHECKS": True,
-    "OPTIONS": {"connect_timeout": 3, "application_name": "postman"},
+    "OPTIONS": {
+        "connect_timeout": 3,
+        "application_name": "postman",
+        # How often a statement is made until its plan is kept; only for `postman.rows.prepared`.
+        "prepare_threshold": 5,
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 FILE_UPLOAD_HANDLERS = ["postman.uploads.NoFiles"]
