@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns.models import Campaign
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, RetentionMark, StagedRow
-from postman.ids import now_ms
+from postman.ids import now_ms, parse_public_id
 
 CHUNK = 5_000
+# Longer than any call takes between keeping its file and storing its batch.
+ORPHANED_AFTER = timedelta(days=1)
 # What moved this lately may still be reported on, billed or disputed.
 REST = timedelta(days=4)
 
@@ -29,6 +32,26 @@ def erase(chunks: int, size: int = CHUNK) -> bool:
             if not chunks:
                 return True
     return False
+
+
+def erase_orphans(now: datetime) -> int:
+    """Uploads whose batch was never stored, as the call was cut off; returns how many."""
+    storage = default_storage
+    erased = 0
+    today = timezone.localtime(now)
+    for month in {f"{day:%Y/%m}" for day in (today, today - timedelta(days=28))}:
+        folder = f"uploads/{month}"
+        if not storage.exists(folder):
+            continue
+        batches = {parse_public_id(name.split(".")[0], "batch"): name
+                   for name in storage.listdir(folder)[1]}  # fmt: skip
+        known = set(Batch.objects.filter(id__in=filter(None, batches)).values_list("id", flat=True))
+        for batch_id, name in batches.items():
+            path = f"{folder}/{name}"
+            if batch_id not in known and storage.get_modified_time(path) < now - ORPHANED_AFTER:
+                storage.delete(path)
+                erased += 1
+    return erased
 
 
 def _limits(now: datetime) -> Iterator[tuple[Campaign, datetime]]:

@@ -195,6 +195,7 @@ def forget() -> None:
     """What is kept for a time only, and whose time is over."""
     if retention.erase(chunks=ERASED_AT_A_TIME):
         forget.delay()
+    retention.erase_orphans(timezone.now())
     IdempotencyKey.objects.expired(timezone.now()).delete()
     webhooks.forget(timezone.now())
 

@@ -125,6 +125,21 @@ def test_files_and_their_reports_go_as_well(campaign, thirty_days):
     assert (bad.file.name, bad.report.name, bad.first_faults) == ("", "", [])
 
 
+def test_a_file_whose_call_was_cut_off_is_erased_after_a_day(campaign, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    kept = upload(campaign, csv_of(2))
+    orphan = upload(campaign, csv_of(2))
+    StagedRow.objects.filter(batch=orphan)._raw_delete("default")
+    Batch.objects.filter(id=orphan.id)._raw_delete("default")
+
+    assert retention.erase_orphans(timezone.now()) == 0
+    with later(days=2):
+        assert retention.erase_orphans(timezone.now()) == 1
+
+    assert kept.file.storage.exists(kept.file.name)
+    assert not orphan.file.storage.exists(orphan.file.name)
+
+
 def test_a_file_that_nobody_sent_is_discarded_with_its_rows(campaign, thirty_days):
     ready = upload(campaign, csv_of(2))
 
