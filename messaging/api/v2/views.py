@@ -36,6 +36,8 @@ from postman.ids import parse_public_id
 
 # What the form around a file takes.
 FORM_MARGIN = 64 * 1024
+# DRF copies every field of a serializer that is made for one call.
+SINGLE_SEND = SingleSend(error_messages={"null": "No data provided"})
 
 
 class CampaignView(APIView):
@@ -88,13 +90,12 @@ class Messages(CampaignView):
         return self.once(lambda: self._send(request))
 
     def _send(self, request: Request) -> Response:
-        asked = SingleSend(data=request.data)
-        asked.is_valid(raise_exception=True)
+        asked = SINGLE_SEND.run_validation(request.data)
         message = sending.send_message(
             campaign=self.campaign,
             creator=self.caller,
             via_api=True,
-            **asked.validated_data,
+            **asked,
         )
         return Response(MessageShort(message).data, status=status.HTTP_201_CREATED)
 
