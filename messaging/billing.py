@@ -62,6 +62,12 @@ def _due_days(now: datetime) -> Iterator[date]:
             yield day
 
 
+def open_since() -> datetime | None:
+    """Whatever was sent before is in final figures; None where nothing was ever sent."""
+    first = _first_open_day()
+    return bounds_of(first)[0] if first else None
+
+
 def _first_open_day() -> date | None:
     """Days become final in their order, so what follows the last final one is open."""
     final = ChargedDay.objects.filter(is_final=True).order_by("-day").first()

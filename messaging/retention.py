@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from campaigns.models import Campaign
+from messaging import billing
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, RetentionMark, StagedRow
 from postman.ids import now_ms, parse_public_id
 
@@ -21,13 +22,20 @@ CHUNK = 5_000
 ORPHANED_AFTER = timedelta(days=1)
 # What moved this lately may still be reported on, billed or disputed.
 REST = timedelta(days=4)
+BILLING_SECONDS = 10
 
 
 def erase(chunks: int, size: int = CHUNK) -> bool:
-    """Erase what is due, at most so many chunks of `size`; says whether there is more."""
+    """Erase what is due, at most so many chunks of `size`; says whether there is more.
+
+    A number that is erased no longer tells its country, and so its price: what no final figures of
+    `billing` hold yet has to wait.
+    """
+    billing.charge_days(seconds=BILLING_SECONDS)
+    rested = min(timezone.now() - REST, billing.open_since() or timezone.now())
     for campaign, before in _limits(timezone.now()):
         _erase_files(campaign, before)
-        while erased := _erase_chunk(campaign.id, before, size):
+        while erased := _erase_chunk(campaign.id, before, rested, size):
             chunks -= erased
             if not chunks:
                 return True
@@ -63,7 +71,7 @@ def _limits(now: datetime) -> Iterator[tuple[Campaign, datetime]]:
 
 
 @transaction.atomic
-def _erase_chunk(campaign_id: UUID, before: datetime, size: int) -> bool:
+def _erase_chunk(campaign_id: UUID, before: datetime, rested: datetime, size: int) -> bool:
     """Go on from the campaign's mark, in the order of acceptance; False where nothing is due.
 
     Stops before a message that moved lately and comes back for it. One that still waits to be
@@ -76,7 +84,7 @@ def _erase_chunk(campaign_id: UUID, before: datetime, size: int) -> bool:
             """
             WITH next AS (
                 SELECT id, batch_id, status, created_at, row_number() OVER w AS place,
-                    bool_or(updated_at > %(rested)s) OVER w AS is_stopped
+                    bool_or(updated_at >= %(rested)s) OVER w AS is_stopped
                 FROM (
                     SELECT * FROM messaging_message
                     WHERE campaign_id = %(campaign)s AND created_at < %(before)s
@@ -106,7 +114,7 @@ def _erase_chunk(campaign_id: UUID, before: datetime, size: int) -> bool:
             {
                 "campaign": campaign_id,
                 "before": before,
-                "rested": now - REST,
+                "rested": rested,
                 "at": mark.created_at,
                 "id": mark.message_id,
                 "limit": size,

@@ -7,8 +7,8 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import delivery, retention, sending, tasks
-from messaging.models import Attempt, Batch, Message, StagedRow
+from messaging import billing, delivery, retention, sending, tasks
+from messaging.models import Attempt, Batch, Charge, Message, StagedRow
 from messaging.states import Status
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -171,3 +171,13 @@ def test_the_page_and_the_api_show_an_erased_message_as_such(batch, thirty_days,
     assert "Message to erased" in page.content.decode()
     assert "keeps them for 30 days" in page.content.decode()
     assert message.full_message == ""
+
+
+def test_no_number_is_erased_before_its_price_is_final(batch, thirty_days):
+    """Without its number, a message to Singapore would be billed as one abroad."""
+    with later(days=31):
+        retention.erase(chunks=10)
+        billing.charge_days(seconds=60)
+
+    assert len(erased()) == 4
+    assert list(Charge.objects.values_list("is_local", "sends")) == [(True, 4)]
