@@ -4,6 +4,7 @@ import select
 from typing import Any
 
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -13,6 +14,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         One that failed is given up. Its plans may be the reason: a migration changed a column.
         """
         if self.connection is None or self.connection.closed or self.errors_occurred:
+            return False
+        if self.connection.info.transaction_status == TransactionStatus.INERROR:
             return False
         return not _has_news(self.connection) or super().is_usable()
 
