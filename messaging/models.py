@@ -643,7 +643,8 @@ class Webhook(models.Model):
     created_at = models.DateTimeField(default=now_ms)
     paused_at = models.DateTimeField(null=True)
     pause = models.CharField(max_length=10, choices=Pause.choices, blank=True)
-    # Chunks in a row of which nothing was taken; until `held_until` nothing is sent.
+    # Chunks in a row of which nothing was taken (one event that fails alone is not counted);
+    # until `held_until` nothing is sent.
     failures = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)

@@ -134,9 +134,14 @@ def pause_webhook(webhook: Webhook, *, by: User) -> None:
 
 @transaction.atomic
 def resume_webhook(webhook: Webhook, *, by: User) -> None:
+    """Try at once whatever waits, also what was to wait for longer."""
+    now = now_ms()
+    # The webhook first, as `_record` has it: so the two never wait for each other.
     Webhook.objects.filter(id=webhook.id).update(
         paused_at=None, pause="", failures=0, failing_since=None, held_until=None
     )
+    waiting = WebhookDelivery.objects.filter(webhook=webhook, state=WebhookDelivery.State.WAITING)
+    waiting.filter(due_at__gt=now).update(due_at=now)
     audit.record("webhook.resumed", by=by, on=webhook.campaign, webhook=str(webhook.id))
 
 
@@ -250,11 +255,16 @@ def _send_chunk(
 
 
 def _due(webhook: Webhook) -> list[WebhookDelivery]:
-    """The oldest event of each message; one only, to see whether a receiver is back."""
+    """The oldest event of each message; one only, to see whether a receiver is back.
+
+    That one is the least tried: an event that can never be taken must not stand for all others.
+    """
     waiting = WebhookDelivery.objects.filter(webhook=webhook, state=WebhookDelivery.State.WAITING)
     earlier = waiting.filter(message_id=OuterRef("message_id"), id__lt=OuterRef("id"))
-    due = waiting.filter(~Exists(earlier), due_at__lte=timezone.now()).order_by("id")
-    return list(due[: 1 if webhook.failures else CHUNK])
+    due = waiting.filter(~Exists(earlier), due_at__lte=timezone.now())
+    if webhook.failures:
+        return list(due.order_by("tries", "id")[:1])
+    return list(due.order_by("id")[:CHUNK])
 
 
 # --- Send -----------------------------------------------------------------------------------------
@@ -425,17 +435,22 @@ def _record(webhook: Webhook, results: Sequence[tuple[WebhookDelivery, Answer]])
         state=WebhookDelivery.State.DELIVERED, delivered_at=now, tries=F("tries") + 1
     )
     refused = [delivery for delivery, answer in results if not answer.is_success]
+    # One that fails alone may be at fault itself: it waits, and the next may show that the
+    # receiver is there. Two that fail, or the one that was to show it, speak for the receiver.
+    is_alone = len(results) == 1 and not taken and not webhook.failures
     for delivery in refused:
         delivery.tries += 1
         if taken:
             # The receiver is there and does not take this one: it waits, and the others go on.
             delivery.due_at = now + _pause_after(delivery.tries)
+        elif is_alone:
+            delivery.due_at = now + min(_pause_after(delivery.tries), LONGEST_HOLD)
     WebhookDelivery.objects.bulk_update(refused, ["tries", "due_at"])
     if any(answer.status == 410 for _, answer in results):
         _pause_unasked(webhook, Webhook.Pause.GONE)
         return False
     if not taken:
-        _hold(webhook, now)
+        _note_failure(webhook, now, hold=not is_alone)
         return False
     Webhook.objects.filter(id=webhook.id).update(
         failures=0, failing_since=None, held_until=None, last_success_at=now
@@ -448,12 +463,13 @@ def _pause_after(tries: int) -> timedelta:
     return pause * random.uniform(1, 1.2)  # noqa: S311 - spreads load, keeps no secret
 
 
-def _hold(webhook: Webhook, now: datetime) -> None:
+def _note_failure(webhook: Webhook, now: datetime, *, hold: bool) -> None:
     since = webhook.failing_since or now
-    pause = min(SHORTEST_HOLD * 2 ** min(webhook.failures, 10), LONGEST_HOLD)
-    Webhook.objects.filter(id=webhook.id).update(
-        failures=F("failures") + 1, failing_since=since, held_until=now + pause
-    )
+    held = {}
+    if hold:
+        pause = min(SHORTEST_HOLD * 2 ** min(webhook.failures, 10), LONGEST_HOLD)
+        held = {"failures": F("failures") + 1, "held_until": now + pause}
+    Webhook.objects.filter(id=webhook.id).update(failing_since=since, **held)
     if now - since >= Webhook.TRIED_FOR:
         _pause_unasked(webhook, Webhook.Pause.FAILING)
 

@@ -303,6 +303,51 @@ def test_one_event_that_is_not_taken_does_not_hold_up_other_messages(
     assert receiver.statuses()[poison.public_id] == ["sent", "success"]
 
 
+def test_an_event_that_fails_alone_does_not_hold_up_those_that_come_after_it(
+    campaign, webhook, receiver, sandbox
+):
+    poison = sent_message(campaign)
+    receiver.refuses = (poison.public_id,)
+    began = timezone.now()
+    for minute in range(0, 60, 5):
+        with time_machine.travel(began + timedelta(minutes=minute)):
+            serve()
+    assert len(receiver.heard) < 12
+
+    with time_machine.travel(began + timedelta(hours=1)):
+        message = sent_message(campaign)
+        serve()
+
+    assert receiver.statuses() == {message.public_id: ["sent"]}
+
+
+def test_events_that_are_never_taken_do_not_stand_for_the_others_for_ever(
+    campaign, webhook, receiver, sandbox
+):
+    receiver.refuses = [sent_message(campaign).public_id for _ in range(3)]
+    serve()
+    message = sent_message(campaign)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        serve()
+
+    assert receiver.statuses() == {message.public_id: ["sent"]}
+
+
+def test_trying_again_now_sends_what_was_to_wait(campaign, webhook, receiver, sandbox):
+    receiver.status = 500
+    message = sent_message(campaign)
+    serve()
+    receiver.status = 200
+    serve()
+    assert receiver.taken == []
+
+    webhooks.resume_webhook(webhook, by=campaign.creator)
+    serve()
+
+    assert receiver.statuses() == {message.public_id: ["sent"]}
+
+
 def test_a_receiver_that_is_down_is_tried_with_one_event(campaign, webhook, receiver, sandbox):
     for _ in range(5):
         sent_message(campaign)
