@@ -54,7 +54,7 @@ from messaging.models import (
 )
 from messaging.pacing import PUBLIC_ACCOUNT
 from messaging.states import RANK, WAITING, Status
-from postman.ids import new_id, now_ms
+from postman.ids import new_ids, now_ms
 
 logger = logging.getLogger(__name__)
 
@@ -264,7 +264,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
                 "due": due,
                 "now": now,
                 "lease": lease_until,
-                "ids": f"{{{','.join(str(new_id()) for _ in due)}}}",
+                "ids": f"{{{','.join(new_ids(len(due)))}}}",
             },
         )
         rows = cursor.fetchall()

@@ -27,7 +27,7 @@ def take(account: str, segments: Sequence[int], *, now: datetime, borrow: timede
     while those that are more urgent use what there is.
     """
     rate = rate_of(account)
-    if rate is None:
+    if rate is None or not segments:
         return len(segments)
     capacity = max(LARGEST_MESSAGE, rate * BURST.total_seconds())
     full_at = _locked(account, now)

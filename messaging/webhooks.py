@@ -30,6 +30,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from campaigns.membership import hold_as_owner
 from campaigns.models import Campaign
 from messaging import mails
 from messaging.channels.base import DELIVERY_ERRORS
@@ -70,7 +71,7 @@ class NotAllowed(OSError):
 def add_webhook(*, campaign: Campaign, url: str, by: User) -> tuple[Webhook, str]:
     """The webhook and its secret, which is shown now and never again; raises Refused."""
     url = clean_url(url)
-    Campaign.objects.select_for_update().get(id=campaign.id)
+    hold_as_owner(campaign, by=by)
     own = Webhook.objects.filter(campaign=campaign)
     if own.count() >= MAX_WEBHOOKS:
         raise Refused(
@@ -118,6 +119,7 @@ def clean_url(url: str) -> str:
 @transaction.atomic
 def rotate_secret(webhook: Webhook, *, by: User) -> str:
     """A new secret, shown now and never again; the old one signs beside it for a day."""
+    hold_as_owner(webhook.campaign, by=by)
     webhook.earlier_secret, webhook.secret = webhook.secret, _new_secret()
     webhook.rotated_at = timezone.now()
     webhook.save(update_fields=["earlier_secret", "secret", "rotated_at"])
@@ -127,7 +129,8 @@ def rotate_secret(webhook: Webhook, *, by: User) -> str:
 
 @transaction.atomic
 def pause_webhook(webhook: Webhook, *, by: User) -> None:
-    """Events wait, and are dropped after three days as ever."""
+    """Events wait, and are given up after three days as ever."""
+    hold_as_owner(webhook.campaign, by=by)
     _pause(webhook, Webhook.Pause.OFFICER)
     audit.record("webhook.paused", by=by, on=webhook.campaign, webhook=str(webhook.id))
 
@@ -135,6 +138,7 @@ def pause_webhook(webhook: Webhook, *, by: User) -> None:
 @transaction.atomic
 def resume_webhook(webhook: Webhook, *, by: User) -> None:
     """Try at once whatever waits, also what was to wait for longer."""
+    hold_as_owner(webhook.campaign, by=by)
     now = now_ms()
     # The webhook first, as `_record` has it: so the two never wait for each other.
     Webhook.objects.filter(id=webhook.id).update(
@@ -148,6 +152,7 @@ def resume_webhook(webhook: Webhook, *, by: User) -> None:
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: User) -> None:
     """What is waiting is not sent. Its log, which nobody can open any more, is for `forget_log`."""
+    hold_as_owner(webhook.campaign, by=by)
     audit.record("webhook.deleted", by=by, on=webhook.campaign, webhook=str(webhook.id))
     Webhook.objects.filter(id=webhook.id)._raw_delete("default")
 
@@ -313,8 +318,6 @@ async def _post(
             excerpt = (await response.content.read(EXCERPT)).decode("utf-8", "replace")
     except TimeoutError:
         fault = f"No answer within {TIMEOUT.total:.0f} seconds."
-    except NotAllowed:
-        fault = "The address leads inside a network. Nothing was sent."
     except aiohttp.ClientConnectorCertificateError:
         fault = "The server's certificate is not valid."
     except aiohttp.ClientConnectorError as error:

@@ -1,13 +1,15 @@
 """Settings → Webhooks: for owners of the campaign, and a 404 for everybody else."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
@@ -15,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaigns.access import campaign_for
+from campaigns.membership import NotAnOwner
 from campaigns.models import Campaign, Membership
 from messaging import tasks
 from messaging import webhooks as engine
@@ -35,6 +38,19 @@ TRIES_SHOWN = 100
 WATCHED_FOR = timedelta(minutes=1)
 
 
+def _owners_decide(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """To who stopped being an owner since the page was opened, there is no such page."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(*args, **kwargs)
+        except NotAnOwner:
+            raise Http404("no longer theirs") from None
+
+    return guarded
+
+
 def _read_id(text: str) -> tuple[int]:
     if not 0 <= int(text) < 2**63:
         raise ValueError
@@ -50,6 +66,7 @@ BY_ID = Order(("id",), True, lambda delivery: str(delivery.id), _read_id)
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
+@_owners_decide
 def webhooks(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     """The answers to adding and to rotating are the two places where a secret is ever shown."""
     campaign, membership = campaign_for(request, campaign_id, owner=True)
@@ -59,6 +76,8 @@ def webhooks(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
             webhook, secret = engine.add_webhook(
                 campaign=campaign, url=form.cleaned_data["url"], by=membership.user
             )
+        except NotAnOwner:
+            raise
         except Refused as refused:
             form.add_error(None if refused.code == "too_many_webhooks" else "url", refused.message)
         else:
@@ -115,6 +134,7 @@ def _found(
 
 @require_POST
 @login_required
+@_owners_decide
 def pause(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) -> HttpResponse:
     webhook, membership = _found(request, campaign_id, webhook_id)
     engine.pause_webhook(webhook, by=membership.user)
@@ -124,6 +144,7 @@ def pause(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) -
 
 @require_POST
 @login_required
+@_owners_decide
 def resume(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) -> HttpResponse:
     webhook, membership = _found(request, campaign_id, webhook_id)
     engine.resume_webhook(webhook, by=membership.user)
@@ -143,6 +164,7 @@ def test(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) ->
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
+@_owners_decide
 def rotate(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) -> HttpResponse:
     webhook, membership = _found(request, campaign_id, webhook_id)
     # Loading the answer again must not rotate again: the secret before the last would be dropped.
@@ -165,6 +187,7 @@ def rotate(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@_owners_decide
 def delete(request: HttpRequest, campaign_id: uuid.UUID, webhook_id: uuid.UUID) -> HttpResponse:
     webhook, membership = _found(request, campaign_id, webhook_id)
     if request.method != "POST":

@@ -207,11 +207,10 @@ def test_a_provider_that_is_away_is_asked_about_it_later(batch, sandbox):
     assert not any(attempt.is_overdue for attempt in Attempt.objects.all())
 
 
-def test_the_tick_rings_for_it(batch, sandbox, settings):
+def test_the_task_settles_all_that_is_due(batch, sandbox):
     hand_over(batch, sandbox, rate_lost=1)
 
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
-        settings.CELERY_TASK_ALWAYS_EAGER = True
         tasks.ask_about_unknown()
 
     assert "unknown" not in statuses()

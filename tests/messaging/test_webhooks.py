@@ -10,6 +10,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from campaigns.membership import NotAnOwner
+from campaigns.models import Role
 from messaging import delivery, sending, tasks, webhooks
 from messaging.models import (
     Attempt,
@@ -583,3 +585,21 @@ def test_a_campaign_has_three_webhooks_and_each_address_once(campaign, settings)
     with pytest.raises(Refused) as refused:
         add(0)
     assert refused.value.code == "webhook_exists"
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        webhooks.pause_webhook,
+        webhooks.resume_webhook,
+        webhooks.rotate_secret,
+        webhooks.delete_webhook,
+    ],
+)
+def test_who_stopped_being_an_owner_decides_nothing_more(campaign, webhook, decide):
+    campaign.memberships.filter(user=campaign.creator).update(role=Role.MEMBER)
+
+    with pytest.raises(NotAnOwner):
+        decide(webhook, by=campaign.creator)
+
+    assert Webhook.objects.get().paused_at is None
