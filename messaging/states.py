@@ -9,6 +9,12 @@
                                          any later report moves it on
 
     created, enqueued → cancelled            an officer stopped the batch and cancelled the rest
+    created, enqueued → suppressed           its recipient is not to be written to
+
+An email goes on, as what comes after delivery counts too:
+
+    success → opened → soft_bounced → bounced → complained
+
 
 A report only ever moves an attempt forward; what comes late or twice changes nothing. A retry is a
 new attempt, and only it brings a message back to `created`.
@@ -27,6 +33,11 @@ class Status(TextChoices):
     SENT_TO_TELCO = "sent_to_telco", "Sent to telco"
     SUCCESS = "success", "Delivered"
     FAILURE = "failure", "Failed"
+    SUPPRESSED = "suppressed", "Suppressed"
+    OPENED = "opened", "Opened"
+    SOFT_BOUNCED = "soft_bounced", "Bounced (soft)"
+    BOUNCED = "bounced", "Bounced"
+    COMPLAINED = "complained", "Reported as spam"
 
 
 RANK = {
@@ -35,23 +46,42 @@ RANK = {
     Status.SENDING: 2,
     Status.UNKNOWN: 3,
     Status.CANCELLED: 3,
+    Status.SUPPRESSED: 3,
     Status.SENT: 4,
     Status.SENT_TO_TELCO: 5,
     Status.SUCCESS: 6,
     Status.FAILURE: 6,
+    Status.OPENED: 7,
+    Status.SOFT_BOUNCED: 8,
+    Status.BOUNCED: 9,
+    Status.COMPLAINED: 10,
 }
 WAITING = (Status.CREATED, Status.ENQUEUED)
-TERMINAL = (Status.SUCCESS, Status.FAILURE, Status.CANCELLED)
+TERMINAL = (
+    Status.SUCCESS,
+    Status.FAILURE,
+    Status.CANCELLED,
+    Status.SUPPRESSED,
+    Status.OPENED,
+    Status.SOFT_BOUNCED,
+    Status.BOUNCED,
+    Status.COMPLAINED,
+)
+# These and only these have a delivery error.
+FAULTY = (Status.FAILURE, Status.SOFT_BOUNCED, Status.BOUNCED, Status.COMPLAINED)
+# May be sent once more, where a person or a client asks for it.
+RETRIED = (Status.FAILURE, Status.SOFT_BOUNCED)
 # Of these the provider is asked what became, once it has been silent for too long.
 ASKED_ABOUT = (Status.UNKNOWN, Status.SENT)
 # What a page adds up, in this order; together they are all messages.
 PAGE_GROUPS = {
     "pending": (Status.CREATED, Status.ENQUEUED, Status.SENDING),
     "sent": (Status.SENT, Status.SENT_TO_TELCO),
-    "delivered": (Status.SUCCESS,),
-    "failed": (Status.FAILURE,),
+    "delivered": (Status.SUCCESS, Status.OPENED, Status.COMPLAINED),
+    "failed": (Status.FAILURE, Status.SOFT_BOUNCED, Status.BOUNCED),
     "unknown": (Status.UNKNOWN,),
     "cancelled": (Status.CANCELLED,),
+    "suppressed": (Status.SUPPRESSED,),
 }
 
 
@@ -69,7 +99,7 @@ def release(current: str) -> str:
 
 
 def in_api(status: str) -> str:
-    """The seven states of v2, which knows neither of these two.
+    """The seven states of v2, which knows none of the others.
 
     An attempt with an unheard outcome is still being handed over; a message that was cancelled
     will not arrive.
@@ -80,4 +110,9 @@ def in_api(status: str) -> str:
 _IN_API = {
     Status.UNKNOWN.value: Status.SENDING.value,
     Status.CANCELLED.value: Status.FAILURE.value,
+    Status.SUPPRESSED.value: Status.FAILURE.value,
+    Status.OPENED.value: Status.SUCCESS.value,
+    Status.SOFT_BOUNCED.value: Status.FAILURE.value,
+    Status.BOUNCED.value: Status.FAILURE.value,
+    Status.COMPLAINED.value: Status.SUCCESS.value,
 }

@@ -23,6 +23,41 @@ class Outgoing:
     callback_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes along. With a `content_id` the HTML may show it (`cid:…`)."""
+
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """An email as its recipients get it, complete: nothing is added to it on the way out."""
+
+    sender: str  # a mailbox: Name <address>
+    subject: str
+    html: str
+    text: str
+    reply_to: str = ""
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    tracks_opens: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMail:
+    """One attempt at an email; its id is what the provider's reports come back with."""
+
+    attempt_id: UUID
+    recipient: str
+    mail: Mail
+
+
 # What came of it ---------------------------------------------------------------------------
 # The difference that matters: after Throttled and Unavailable the provider certainly does not
 # have the message and it may be sent again; after Unknown only the provider can say.
@@ -37,10 +72,15 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider refused it for good. `detail` may hold the recipient: never log it."""
+    """The provider refused it for good. `detail` may hold the recipient: never log it.
+
+    `code` is a delivery error of ours, or the provider's own, which `meaning_of` tells the sense
+    of; where it is ours, `provider_code` is what the provider said.
+    """
 
     code: str
     detail: str = ""
+    provider_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,3 +270,54 @@ DELIVERY_ERRORS = _by_code(
         test_number="6522222222",
     ),
 )
+
+# What else can become of an email: it has no operators, but servers and people that refuse it.
+MAIL_ERRORS = _by_code(
+    DeliveryError(
+        type="delivery_error",
+        code="hard_bounce",
+        sentence="The address does not exist, or its server refuses it for good.",
+        advice="Remove the address, or ask the recipient for another. It is suppressed from now on.",
+        retry="no",
+        is_charged=False,
+        test_number="",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="soft_bounce",
+        sentence="The mailbox could not take the email now: it may be full, away or too busy.",
+        advice="Retry later.",
+        retry="yes",
+        is_charged=False,
+        test_number="",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="complaint",
+        sentence="It was delivered, and the recipient reported it as spam.",
+        advice="Send this person nothing more. The address is suppressed from now on.",
+        retry="no",
+        is_charged=False,
+        test_number="",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="mail_rejected",
+        sentence="The mail service refused this email: its content or sender is not accepted.",
+        advice="Check the sender, the text and its links, and send a new message.",
+        retry="no",
+        is_charged=False,
+        test_number="",
+    ),
+    DeliveryError(
+        type="delivery_error",
+        code="mail_address_invalid",
+        sentence="This is not an address that email can be sent to.",
+        advice="Correct the address and send a new message.",
+        retry="no",
+        is_charged=False,
+        test_number="",
+    ),
+)
+
+ERRORS = MappingProxyType({**DELIVERY_ERRORS, **MAIL_ERRORS})

@@ -453,6 +453,14 @@ ERRORS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
+def meaning_of(kind: str, code: str) -> tuple[str, str] | None:
+    """What a message state of Twilio's says of an attempt: (status, delivery error)."""
+    status = STATUSES.get(kind)
+    if status is None:
+        return None
+    return status, delivery_error(code).code if status == "failure" else ""
+
+
 def delivery_error(code: str) -> DeliveryError:
     """What officers and clients are told when Twilio gives this code."""
     _, ours = ERRORS.get(code, ("", "delivery_unknown_error"))
