@@ -41,6 +41,7 @@ from messaging.channels.base import (
     Unavailable,
     Unknown,
 )
+from messaging.channels.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Twilio:
         return phone_numbers.clean_recipient(value, test_numbers=self._test_numbers)
 
     async def close(self) -> None:
-        await self._http.close()
+        await self._http.pool.close()
 
     # Sending -------------------------------------------------------------------------------
 
@@ -118,7 +119,7 @@ class Twilio:
             for place, message in waiting:
                 outcomes[place] = await self._send_one(message)
 
-        senders = min(len(messages), self._http.connections)
+        senders = min(len(messages), self._http.pool.connections)
         await asyncio.gather(*(send_in_turn() for _ in range(senders)))
         return outcomes
 
@@ -239,14 +240,10 @@ class _Pool(AsyncTwilioHttpClient):
     def __init__(self, base_url: str | None, timeout: float, connections: int) -> None:
         super().__init__(pool_connections=False)
         self._base_url = (base_url or "").rstrip("/")
-        self.connections = connections
-        # Connecting gives up first, so that a timeout says whether the request had left.
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(5, timeout / 2))
-        self._opened: _Opened | None = None
+        self.pool = Pool(connections, timeout)
 
     async def post(self, url: URL, form: bytes, headers: CIMultiDict[str]) -> "_Answer":
-        opened = self._in_this_loop()
-        # Waiting here is not counted by the timeouts, as waiting for the pool would be.
+        opened = self.pool.in_this_loop()
         async with (
             opened.free,
             opened.session.post(url, data=form, headers=headers, allow_redirects=False) as response,
@@ -264,7 +261,7 @@ class _Pool(AsyncTwilioHttpClient):
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        opened = self._in_this_loop()
+        opened = self.pool.in_this_loop()
         authorization = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
         async with (
             opened.free,
@@ -279,32 +276,6 @@ class _Pool(AsyncTwilioHttpClient):
         ):
             return Response(response.status, await response.text(), response.headers)
 
-    async def close(self) -> None:
-        if self._opened and self._opened.loop is asyncio.get_running_loop():
-            await self._opened.session.close()
-        self._opened = None
-
-    def _in_this_loop(self) -> "_Opened":
-        loop = asyncio.get_running_loop()
-        if self._opened and self._opened.loop is loop:
-            return self._opened
-        if self._opened:
-            self._opened.session.detach()  # its loop is gone, and with it the means to close
-        connector = aiohttp.TCPConnector(
-            limit=self.connections,
-            # Shorter than servers keep them, so that they are not closed while we write.
-            keepalive_timeout=10,
-            ttl_dns_cache=60,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            # Twilio sets none, and looking for one costs a twentieth of a send.
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        self._opened = _Opened(loop, session, asyncio.Semaphore(self.connections))
-        return self._opened
-
     def place(self, url: str) -> URL:
         if not self._base_url:
             return URL(url)
@@ -316,14 +287,6 @@ class _Answer(NamedTuple):
     status: int
     content: bytes
     headers: Mapping[str, str]
-
-
-class _Opened(NamedTuple):
-    """Connections, and how many more may be used, in the event loop they live in."""
-
-    loop: asyncio.AbstractEventLoop
-    session: aiohttp.ClientSession
-    free: asyncio.Semaphore
 
 
 def _form(data: Mapping[str, Any]) -> bytes:
