@@ -20,9 +20,8 @@ django.setup()
 from django.conf import settings  # noqa: E402 - Django must be set up before its models load
 from twilio.request_validator import RequestValidator  # noqa: E402
 
-from messaging.delivery import callback_url  # noqa: E402
 from messaging.models import Attempt  # noqa: E402
-from messaging.pacing import PUBLIC_ACCOUNT  # noqa: E402
+from messaging.providers import PUBLIC_ACCOUNT, callback_url  # noqa: E402
 
 AT_ONCE = 64
 KINDS = ("sent", "delivered")

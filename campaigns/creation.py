@@ -15,6 +15,8 @@ from campaigns import sms, templating, twilio_account
 from campaigns.models import (
     Campaign,
     CampaignDraft,
+    Channel,
+    EmailDraft,
     Language,
     Membership,
     RecipientType,
@@ -206,6 +208,34 @@ def create_campaign(draft_id: uuid.UUID, *, by: User) -> Campaign:
     )
     _hand_over_credentials(draft, campaign, by=by)
     draft.delete()
+    return campaign
+
+
+@transaction.atomic
+def create_email_campaign(*, id: uuid.UUID, name: str, is_protected: bool, by: User) -> Campaign:  # noqa: A002
+    """An email campaign, to be written and filled afterwards; a second call with its id finds it.
+
+    Raises NotReady where this person may not create any.
+    """
+    if earlier := Campaign.objects.visible_to(by).filter(pk=id, creator=by).first():
+        return earlier
+    if reason := why_not(by):
+        raise NotReady(reason)
+    assert by.agency  # or there had been a reason
+    campaign = Campaign.objects.create(
+        id=id,
+        agency=by.agency,
+        creator=by,
+        name=name,
+        channel=Channel.EMAIL,
+        is_protected=is_protected,
+    )
+    Template.objects.create(campaign=campaign)
+    EmailDraft.objects.create(campaign=campaign, updated_by=by)
+    Membership.objects.create(campaign=campaign, user=by, role=Role.OWNER)
+    audit.record(
+        "campaign.created", by=by, on=campaign, channel=campaign.channel, is_protected=is_protected
+    )
     return campaign
 
 

@@ -36,6 +36,15 @@ class RecipientType(models.TextChoices):
     STAFF = "internal_staff", "Internal Staff"
 
 
+class Channel(models.TextChoices):
+    """How a campaign's messages reach people: chosen when it is made, and never changed."""
+
+    SMS = "sms", "SMS"
+    EMAIL = "email", "Email"
+    TELEGRAM = "telegram", "Telegram"
+    WHATSAPP = "whatsapp", "WhatsApp"
+
+
 class Language(models.TextChoices):
     ENGLISH = "english", "English"
     CHINESE = "chinese", "Chinese"
@@ -57,9 +66,19 @@ class Campaign(PublicIdModel):
 
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="campaigns")
     creator = models.ForeignKey(User, models.PROTECT, related_name="+")
-    name = models.CharField(max_length=25)
-    recipient_type = models.CharField(max_length=20, choices=RecipientType.choices)
-    sender_id = models.CharField(max_length=20, help_text="What the handset shows as the sender.")
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
+    is_protected = models.BooleanField(
+        "password-protected",
+        default=False,
+        help_text="The email only leads to a page that opens with the recipient's password.",
+    )
+    name = models.CharField(max_length=255)
+    recipient_type = models.CharField(
+        max_length=20, choices=RecipientType.choices, default=RecipientType.PUBLIC
+    )
+    sender_id = models.CharField(
+        max_length=20, blank=True, help_text="What the handset shows as the sender of an SMS."
+    )
     may_allow_ranges = models.BooleanField(
         default=False,
         help_text="Owners may add ranges of IP addresses, not single ones only. "
@@ -83,6 +102,7 @@ class Campaign(PublicIdModel):
     objects = CampaignQuerySet.as_manager()
 
     if TYPE_CHECKING:
+        email_draft: EmailDraft
         memberships: RelatedManager[Membership]
         api_keys: RelatedManager[ApiKey]
         allowed_addresses: RelatedManager[AllowedAddress]
@@ -95,6 +115,14 @@ class Campaign(PublicIdModel):
             ),
             models.CheckConstraint(
                 condition=models.Q(calls_per_second__gte=1), name="campaigns_may_call_at_all"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(channel__in=Channel.values),
+                name="campaigns_have_a_known_channel",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_protected=False) | models.Q(channel="email"),
+                name="only_emails_are_password_protected",
             ),
         ]
 
@@ -112,7 +140,13 @@ class Campaign(PublicIdModel):
     @cached_property
     def variables(self) -> list[str]:
         """The names to fill in, in order of appearance: the same in every language (v2-sms §6.6)."""
+        if self.channel == Channel.EMAIL:
+            return list(self.email_draft.variables)
         return templating.variables(next(iter(self.bodies.values())).body)
+
+    @property
+    def is_email(self) -> bool:
+        return self.channel == Channel.EMAIL
 
     @property
     def is_for_staff(self) -> bool:
@@ -134,10 +168,12 @@ class TemplateBody(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     template = models.ForeignKey(Template, models.CASCADE, related_name="bodies")
     language = models.CharField(max_length=10, choices=Language.choices)
+    # An email is pinned anew each time it is sent with another text.
+    version = models.PositiveIntegerField(default=1, db_default=1)
     body = models.TextField()
     # Pinned with the text, so that what was sent can always be shown, byte for byte.
-    header = models.CharField(max_length=60)
-    footer = models.CharField(max_length=200)
+    header = models.CharField(max_length=60, blank=True)
+    footer = models.CharField(max_length=200, blank=True)
     creator = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=now_ms)
     updated_at = models.DateTimeField(default=now_ms)
@@ -146,7 +182,8 @@ class TemplateBody(models.Model):
         verbose_name_plural = "template bodies"
         constraints = [
             models.UniqueConstraint(
-                fields=["template", "language"], name="one_body_per_language_of_a_template"
+                fields=["template", "language", "version"],
+                name="one_body_per_language_and_version_of_a_template",
             ),
             models.CheckConstraint(
                 condition=models.Q(language__in=Language.values),
@@ -162,7 +199,7 @@ class TemplateBody(models.Model):
         return templating.render(self.body, values)
 
     def full_message(self, values: Mapping[str, str]) -> str:
-        """Exactly what is sent: header, text and footer (v2-sms §6.3)."""
+        """Exactly what is sent in an SMS: header, text and footer (v2-sms §6.3)."""
         return sms.wrap(self.header, self.render(values), self.footer, settings.TRAINING_NOTICE)
 
 
@@ -174,6 +211,58 @@ def _bodies_of(campaign_id: UUID) -> dict[str, TemplateBody]:
     if not rows:
         raise TemplateBody.DoesNotExist  # which is not kept
     return {language: rows[language] for language in Language.values if language in rows}
+
+
+class EmailDraft(models.Model):
+    """The email of a campaign as it is being written. Each save counts the version up, so that of
+    two people who write at once the second is told (`email.drafts`)."""
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="email_draft"
+    )
+    version = models.PositiveIntegerField(default=1)
+    from_name = models.CharField(max_length=100, blank=True)
+    from_address = models.CharField(max_length=254, blank=True)
+    reply_to = models.CharField(max_length=254, blank=True)
+    subject = models.CharField(max_length=500, blank=True)
+    preheader = models.CharField(max_length=200, blank=True)
+    html = models.TextField(blank=True, help_text="As `email.sanitising` left it.")
+    variables = models.JSONField(default=list, help_text="Its keywords; `recipient` is none.")
+    shows_logo = models.BooleanField(default=True)
+    tracks_opens = models.BooleanField(default=True)
+    updated_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    updated_at = models.DateTimeField(default=timezone.now)
+    # The version that somebody last sent to themselves, and looked at.
+    tested_version = models.PositiveIntegerField(null=True)
+    tested_at = models.DateTimeField(null=True)
+    tested_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"draft {self.version} of {self.campaign_id}"
+
+
+class EmailBody(models.Model):
+    """What makes a template body an email. Never changed once made, as the body itself."""
+
+    body = models.OneToOneField(
+        TemplateBody, models.CASCADE, primary_key=True, related_name="email"
+    )
+    from_name = models.CharField(max_length=100)
+    from_address = models.CharField(max_length=254)
+    reply_to = models.CharField(max_length=254, blank=True)
+    subject = models.CharField(max_length=500)
+    preheader = models.CharField(max_length=200, blank=True)
+    theme_version = models.PositiveSmallIntegerField()
+    agency_name = models.CharField(max_length=60)
+    logo_url = models.CharField(max_length=500, blank=True)
+    has_masthead = models.BooleanField(default=True)
+    tracks_opens = models.BooleanField(default=True)
+
+    class Meta:
+        verbose_name_plural = "email bodies"
+
+    def __str__(self) -> str:
+        return f"email of {self.body_id}"
 
 
 class Role(models.TextChoices):

@@ -5,39 +5,33 @@ from the state they must be in. Redis knows nothing; `tasks` calls these.
 """
 
 import asyncio
-import atexit
-import hashlib
-import hmac
 import logging
-import threading
 import time
 from collections import Counter as Tally
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
-from campaigns.models import TemplateBody, TwilioCredentials
-from messaging import pacing
-from messaging.channels import get_channel, twilio
+from campaigns.models import Channel as Kind
+from messaging import composing, pacing
+from messaging.channels import meaning_of
 from messaging.channels.base import (
     DELIVERY_ERRORS,
+    ERRORS,
     Accepted,
-    Channel,
-    Event,
+    Mail,
     Outcome,
     Outgoing,
+    OutgoingMail,
     Rejected,
     Throttled,
     Unavailable,
@@ -49,16 +43,13 @@ from messaging.models import (
     BatchStatus,
     Counter,
     Message,
-    ProviderEvent,
     Webhook,
 )
-from messaging.pacing import PUBLIC_ACCOUNT
+from messaging.providers import account_of, callback_url, channel_of, kind_of, start
 from messaging.states import RANK, WAITING, Status
 from postman.ids import new_ids, now_ms
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 CHUNK = 500
 EXPAND_CHUNK = 5_000
@@ -116,24 +107,39 @@ def _expand_chunk(batch_id: UUID) -> int:
                 DELETE FROM messaging_stagedrow staged USING chosen
                 WHERE staged.batch_id = chosen.batch_id AND staged.row = chosen.row
                 RETURNING staged.*
+            ), judged AS (
+                SELECT moved.*, batch.campaign_id, batch.creator_id, batch.via_api,
+                    batch.accepted_at, batch.template_body_id AS pinned_body_id,
+                    -- Looked up for emails only: others have nobody to suppress.
+                    CASE WHEN campaign.channel = 'email' THEN (
+                        SELECT reason FROM messaging_suppression suppression
+                        WHERE suppression.recipient = moved.recipient AND lifted_at IS NULL
+                            AND COALESCE(suppression.agency_id, campaign.agency_id)
+                                = campaign.agency_id
+                        ORDER BY suppression.id LIMIT 1
+                    ) END AS suppressed_for
+                FROM moved
+                JOIN messaging_batch batch ON batch.id = moved.batch_id
+                JOIN campaigns_campaign campaign ON campaign.id = batch.campaign_id
             )
             INSERT INTO messaging_message (
                 id, campaign_id, batch_id, row, template_body_id, creator_id, via_api, recipient,
-                values, segments, status, attempts_made, created_at, updated_at
+                values, segments, status, suppressed_for, attempts_made, created_at, updated_at
             )
-            SELECT moved.message_id, batch.campaign_id, batch.id, moved.row,
-                moved.template_body_id, batch.creator_id, batch.via_api, moved.recipient, moved.values,
-                moved.segments, 'created', 0, batch.accepted_at, batch.accepted_at
-            FROM moved JOIN messaging_batch batch ON batch.id = moved.batch_id
-            ORDER BY moved.row
-            RETURNING campaign_id
+            SELECT message_id, campaign_id, batch_id, row,
+                COALESCE(pinned_body_id, template_body_id), creator_id, via_api, recipient, values,
+                segments, CASE WHEN suppressed_for IS NULL THEN 'created' ELSE 'suppressed' END,
+                suppressed_for, 0, accepted_at, accepted_at
+            FROM judged ORDER BY row
+            RETURNING campaign_id, status
             """,
             {"batch": batch_id, "limit": EXPAND_CHUNK},
         )
-        campaigns = cursor.fetchall()
-    if campaigns:
-        count(campaigns[0][0], batch_id, {Counter.TOTAL: len(campaigns), "created": len(campaigns)})
-    return len(campaigns)
+        made = cursor.fetchall()
+    if made:
+        by_status = Tally(status for _, status in made)
+        count(made[0][0], batch_id, {Counter.TOTAL: len(made), **by_status})
+    return len(made)
 
 
 # --- Count ----------------------------------------------------------------------------------------
@@ -215,7 +221,8 @@ class Claimed(NamedTuple):
     batch_id: UUID | None
     recipient: str
     lease_until: datetime
-    text: str | None  # None: it could not be put together, so it fails instead of being sent
+    # None: it could not be put together, so it fails instead of being sent.
+    content: str | Mail | None
 
 
 @transaction.atomic
@@ -227,7 +234,8 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     """
     now = now_ms()
     lease_until = now + LEASE
-    due = _in_pace(_due_of(batch_id, now, limit), batch_id, now)
+    found = _due_of(batch_id, now, limit)
+    due = _in_pace(_without_suppressed(found, batch_id, now), batch_id, now)
     if not due:
         return []
     with connection.cursor() as cursor:
@@ -273,7 +281,14 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
         changes = {status: -n for status, n in before.items()} | {"sending": before.total()}
         count(campaign_id, batch_id, changes)
     return [
-        Claimed(attempt_id, campaign_id, batch_id, recipient, lease_until, _full_text(body, values))
+        Claimed(
+            attempt_id,
+            campaign_id,
+            batch_id,
+            recipient,
+            lease_until,
+            _content(campaign_id, body, recipient, values),
+        )
         for attempt_id, campaign_id, body, recipient, values, _ in rows
     ]
 
@@ -315,6 +330,42 @@ def _due_of(batch_id: UUID | None, now: datetime, limit: int) -> list[Due]:
         return [Due(*row) for row in cursor.fetchall()]
 
 
+def _without_suppressed(due: list[Due], batch_id: UUID | None, now: datetime) -> list[Due]:
+    """Those of them whose recipients may be written to; the others end here.
+
+    Somebody may have unsubscribed, or an address may have bounced, since the batch was expanded.
+    """
+    emails = [message for message in due if kind_of(message.campaign_id) == Kind.EMAIL]
+    if not emails:
+        return due
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE messaging_message m
+            SET status = 'suppressed', suppressed_for = suppression.reason, updated_at = %(now)s,
+                due_at = NULL
+            FROM campaigns_campaign campaign, messaging_suppression suppression,
+                (SELECT id, status FROM messaging_message WHERE id = ANY(%(due)s)) AS stood
+            WHERE m.id = stood.id AND m.id = ANY(%(due)s) AND campaign.id = m.campaign_id
+                AND suppression.recipient = m.recipient AND suppression.lifted_at IS NULL
+                AND COALESCE(suppression.agency_id, campaign.agency_id) = campaign.agency_id
+            RETURNING m.id, m.campaign_id, stood.status, m.attempts_made
+            """,
+            {"due": [message.id for message in emails], "now": now},
+        )
+        ended = cursor.fetchall()
+    if not ended:
+        return due
+    # The try that was given back to wait has ended with its message.
+    Attempt.objects.filter(message__in=[id_ for id_, *_ in ended], status=Status.ENQUEUED).update(
+        status=Status.SUPPRESSED, lease_until=None, updated_at=now
+    )
+    for (campaign_id, was), number in Tally((c, was) for _, c, was, _ in ended).items():
+        count(campaign_id, batch_id, {was: -number, Status.SUPPRESSED.value: number})
+    over = {id_ for id_, *_ in ended}
+    return [message for message in due if message.id not in over]
+
+
 def _in_pace(due: Sequence[Due], batch_id: UUID | None, now: datetime) -> list[UUID]:
     """Those of them that their accounts may be given now, in their order."""
     by_account = defaultdict(list)
@@ -335,20 +386,15 @@ def _in_pace(due: Sequence[Due], batch_id: UUID | None, now: datetime) -> list[U
     return [message.id for message in chosen]
 
 
-def _full_text(body_id: UUID, values: str) -> str | None:
-    body = _body(body_id)
+def _content(campaign_id: UUID, body_id: UUID, recipient: str, values: str) -> str | Mail | None:
     try:
-        return body.full_message(orjson.loads(values))
+        return composing.content(
+            kind_of(campaign_id), body_id, campaign_id, recipient, orjson.loads(values)
+        )
     except Exception as error:
         # It must not roll back its whole chunk, again and again. Its text may hold personal data.
         logger.error("a message of body %s was not filled in: %s", body_id, type(error).__name__)
         return None
-
-
-@lru_cache(maxsize=256)
-def _body(body_id: UUID) -> TemplateBody:
-    """Bodies never change, so a process may remember them."""
-    return TemplateBody.objects.get(id=body_id)
 
 
 # --- Deliver --------------------------------------------------------------------------------------
@@ -421,7 +467,7 @@ def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
     known: list[tuple[Claimed, Outcome]] = []
     by_campaign = defaultdict(list)
     for message in claimed:
-        if message.text is None:
+        if message.content is None:
             known.append((message, Rejected("server_unknown_error")))
         elif error := _simulated(message.recipient):
             known.append((message, Rejected(error)))
@@ -437,13 +483,20 @@ def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
             logger.exception("the account of campaign %s cannot be used", campaign_id)
             known += [(m, Unavailable("account")) for m in messages]
             continue
-        outgoing = [
-            Outgoing(m.attempt_id, m.recipient, m.text or "", callback_url(account, m.attempt_id))
-            for m in messages
-        ]
-        sends.append(channel.send(outgoing))
+        sends.append(channel.send([_outgoing(account, message) for message in messages]))
         sent += messages
-    return UnderWay(known, sent, _start(_all_at_once(sends)))
+    return UnderWay(known, sent, start(_all_at_once(sends)))
+
+
+def _outgoing(account: str, message: Claimed) -> Outgoing | OutgoingMail:
+    if isinstance(message.content, Mail):
+        return OutgoingMail(message.attempt_id, message.recipient, message.content)
+    return Outgoing(
+        message.attempt_id,
+        message.recipient,
+        message.content or "",
+        callback_url(account, message.attempt_id),
+    )
 
 
 async def _all_at_once(sends: Sequence[Awaitable[Sequence[Outcome]]]) -> list[Outcome]:
@@ -454,93 +507,6 @@ async def _all_at_once(sends: Sequence[Awaitable[Sequence[Outcome]]]) -> list[Ou
 def _simulated(recipient: str) -> str:
     """The delivery error that this number stands for in the test environment (v2-sms §8.3)."""
     return TEST_NUMBERS.get(recipient, "") if settings.POSTMAN_ENVIRONMENT == "test" else ""
-
-
-def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run it in the event loop where the channels keep their connections."""
-    return _start(work).result()
-
-
-def _start(work: Coroutine[Any, Any, T]) -> Future[T]:
-    return asyncio.run_coroutine_threadsafe(work, _loop())
-
-
-_one_at_a_time = threading.Lock()
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    """One event loop for the life of the process, so that connections stay open; in a thread of
-    its own, so that messages leave while the database is asked."""
-    with _one_at_a_time:
-        return _running_loop()
-
-
-@cache
-def _running_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="channels", daemon=True).start()
-    return loop
-
-
-@lru_cache(maxsize=4096)
-def account_of(campaign_id: UUID) -> str:
-    """The account that a campaign sends through: made with it, and never changed."""
-    own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
-    return str(own.first() or PUBLIC_ACCOUNT)
-
-
-@lru_cache(maxsize=64)
-def channel_of(account: str) -> Channel:
-    """One channel, and so one pool of connections, an account and process.
-
-    Credentials are made with their campaign and never changed, so a process may remember them.
-    """
-    channel = _new_channel(account)
-    atexit.register(lambda: wait_for(channel.close()))
-    return channel
-
-
-def _new_channel(account: str) -> Channel:
-    if account == PUBLIC_ACCOUNT:
-        return get_channel("sms")
-    credentials = TwilioCredentials.objects.get(id=account)
-    return get_channel(
-        "sms",
-        account_sid=credentials.account_sid,
-        username=credentials.api_key_sid,
-        password=credentials.api_secret,
-        messaging_service_sid=credentials.messaging_service_sid,
-        auth_token=credentials.auth_token,
-    )
-
-
-def callback_url(account: str, attempt_id: UUID) -> str:
-    """Where the provider reports on this attempt. Nobody can make one up: it is signed by us."""
-    path = _callback_path(account).format(attempt=attempt_id, token=_token_of(account, attempt_id))
-    return f"{settings.CALLBACK_URL}{path}"
-
-
-@lru_cache(maxsize=64)
-def _callback_path(account: str) -> str:
-    """The path with gaps for what differs: URL resolving costs as much as half a send."""
-    anybody = UUID(int=0)
-    path = reverse("twilio-callback", args=[account, anybody, "token"])
-    return path.replace(str(anybody), "{attempt}").replace("/token", "/{token}")
-
-
-def is_callback_token(account: str, attempt_id: UUID, token: str) -> bool:
-    return constant_time_compare(token, _token_of(account, attempt_id))
-
-
-def _token_of(account: str, attempt_id: UUID) -> str:
-    value = f"{account}/{attempt_id}".encode()
-    return hmac.digest(_token_key(settings.SECRET_KEY), value, "sha256").hex()[:32]
-
-
-@lru_cache(maxsize=2)
-def _token_key(secret: str) -> bytes:
-    """As `django.utils.crypto.salted_hmac` makes it, which makes it anew for each token."""
-    return hashlib.sha256(f"messaging.callbacks{secret}".encode()).digest()
 
 
 # --- Record ---------------------------------------------------------------------------------------
@@ -604,8 +570,8 @@ def _change(claimed: Claimed, outcome: Outcome) -> Change:
     match outcome:
         case Accepted(reference):
             return Change(attempt_id, Status.SENT, reference=reference)
-        case Rejected(code) if code in DELIVERY_ERRORS:
-            return Change(attempt_id, Status.FAILURE, error_code=code)
+        case Rejected(code, provider_code=provider_code) if code in ERRORS:
+            return Change(attempt_id, Status.FAILURE, code, provider_code)
         case Rejected(code):
             return Change(attempt_id, Status.FAILURE, _our_error(code), provider_code=code)
         case Throttled() | Unavailable():
@@ -628,7 +594,7 @@ def _patience(outcome: Throttled | Unavailable) -> timedelta:
 
 
 def _our_error(provider_code: str) -> str:
-    _, code = twilio.ERRORS.get(provider_code, ("delivery_error", "delivery_unknown_error"))
+    _, code = meaning_of("twilio", "failed", provider_code) or ("", "delivery_unknown_error")
     return code
 
 
@@ -687,12 +653,18 @@ def apply(changes: Sequence[Change]) -> None:
                     provider_code =
                         CASE WHEN becomes = was THEN a.provider_code ELSE d.provider_code END,
                     sent_at = CASE
-                        WHEN becomes IN ('sent', 'sent_to_telco', 'success')
+                        WHEN becomes IN ('sent', 'sent_to_telco', 'success', 'opened')
                         THEN COALESCE(a.sent_at, %(now)s) ELSE a.sent_at
                     END,
+                    passed_on_at = CASE
+                        WHEN becomes IN ('sent_to_telco', 'success', 'opened')
+                        THEN COALESCE(a.passed_on_at, %(now)s) ELSE a.passed_on_at
+                    END,
                     delivered_at = CASE
-                        WHEN becomes = 'success' THEN COALESCE(a.delivered_at, %(now)s)
-                    END
+                        WHEN becomes IN ('success', 'opened')
+                        THEN COALESCE(a.delivered_at, %(now)s) ELSE a.delivered_at
+                    END,
+                    opened_at = CASE WHEN becomes = 'opened' THEN %(now)s ELSE a.opened_at END
                 FROM decided d
                 WHERE a.id = d.id
                     AND (becomes <> was OR (a.reference = '' AND d.reference <> ''))
@@ -715,7 +687,10 @@ def apply(changes: Sequence[Change]) -> None:
                     %(now)s, %(until)s, 'waiting', 0
                 FROM mirrored
                 JOIN messaging_webhook webhook ON webhook.campaign_id = mirrored.campaign_id
-                WHERE becomes IN ('sent', 'sent_to_telco', 'success', 'failure')
+                WHERE becomes IN (
+                    'sent', 'sent_to_telco', 'success', 'failure', 'opened', 'soft_bounced',
+                    'bounced', 'complained'
+                )
             ), moved AS (
                 SELECT campaign_id, batch_id, was AS status, -1 AS n FROM mirrored
                 UNION ALL
@@ -791,10 +766,13 @@ def cancel_chunk(batch_id: UUID, limit: int = EXPAND_CHUNK) -> int:
                     AND a.status = 'enqueued'
             ), ended AS (
                 UPDATE messaging_message m
-                SET updated_at = %(now)s, due_at = NULL, status = CASE
-                    WHEN due.status = 'created' AND due.attempts_made > 0 THEN 'failure'
-                    ELSE 'cancelled'
-                END
+                SET updated_at = %(now)s, due_at = NULL, status = COALESCE(
+                    (
+                        SELECT a.status FROM messaging_attempt a
+                        WHERE due.status = 'created' AND a.message_id = due.id
+                            AND a.number = due.attempts_made
+                    ), 'cancelled'
+                )
                 FROM due WHERE m.id = due.id
                 RETURNING m.campaign_id, due.status AS was, m.status AS becomes
             )
@@ -810,70 +788,6 @@ def cancel_chunk(batch_id: UUID, limit: int = EXPAND_CHUNK) -> int:
     if ended:
         count(ended[0][0], batch_id, changes)
     return sum(number for *_, number in ended)
-
-
-# --- Receipts -------------------------------------------------------------------------------------
-
-
-def keep_events(events: Sequence[tuple[str, UUID, Event]]) -> None:
-    """Store providers' reports (provider, attempt, event) for `apply_events`.
-
-    One that came before changes nothing.
-    """
-    rows = [
-        {
-            "provider": provider,
-            "event_id": event.provider_event_id,
-            "attempt_id": attempt_id,
-            "kind": event.kind,
-            "code": event.code,
-            "reference": event.reference,
-            "raw": dict(event.raw),
-            "received_at": event.at,
-        }
-        for provider, attempt_id, event in events
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO messaging_providerevent
-                (provider, event_id, attempt_id, kind, code, reference, raw, received_at)
-            SELECT * FROM jsonb_to_recordset(%s) AS (
-                provider text, event_id text, attempt_id uuid, kind text, code text,
-                reference text, raw jsonb, received_at timestamptz
-            )
-            ON CONFLICT DO NOTHING
-            """,
-            [orjson.dumps(rows).decode()],
-        )
-
-
-@transaction.atomic
-def apply_events() -> int:
-    """Apply a chunk of stored provider events; returns how many. Each counts once, in any order."""
-    events = list(
-        ProviderEvent.objects.select_for_update(skip_locked=True)
-        .filter(applied_at=None)
-        .order_by("id")[:EVENTS_CHUNK]
-    )
-    if events:
-        changes = [reported(e.attempt_id, e.kind, e.code, e.reference) for e in events]
-        apply([change for change in changes if change])
-        ProviderEvent.objects.filter(id__in=[event.id for event in events]).update(
-            applied_at=timezone.now()
-        )
-    return len(events)
-
-
-def reported(attempt_id: UUID, kind: str, code: str, reference: str) -> Change | None:
-    """What the provider's own words for a message's state say of the attempt; None if nothing."""
-    status = twilio.STATUSES.get(kind)
-    if status is None:
-        logger.warning("a provider reported a state we do not know: %s", kind)
-        return None
-    if status != Status.FAILURE:
-        return Change(attempt_id, status, reference=reference)
-    return Change(attempt_id, status, _our_error(code), code, reference)
 
 
 # --- Sweep ----------------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from campaigns.models import Campaign, Membership, TemplateBody
-from messaging.channels.base import DELIVERY_ERRORS, DeliveryError
-from messaging.states import PAGE_GROUPS, WAITING, Status
-from postman.accounts.models import User
+from messaging.channels.base import ERRORS, DeliveryError
+from messaging.states import FAULTY, PAGE_GROUPS, RETRIED, WAITING, Status
+from postman.accounts.models import Agency, User
 from postman.crypto import EncryptedTextField
 from postman.ids import PublicIdModel, new_id, now_ms
 from postman.rows import Columns, prepared
@@ -120,6 +120,10 @@ class Batch(PublicIdModel):
     summary = models.JSONField(default=dict)
     checked_at = models.DateTimeField(null=True)
 
+    # The text that was pinned when somebody said send, where it could still be edited until then.
+    template_body = models.ForeignKey(
+        TemplateBody, models.PROTECT, null=True, db_index=False, related_name="+"
+    )
     scheduled_at = models.DateTimeField(null=True)
     # When an officer (or the API) said send.
     accepted_at = models.DateTimeField(null=True)
@@ -131,6 +135,8 @@ class Batch(PublicIdModel):
     # An officer said stop: no message of it is claimed. The rest may then be cancelled.
     stopped_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
+    # Stopped by us, as too many of its addresses do not exist; `stopped_at` says it is still so.
+    halted_at = models.DateTimeField(null=True)
     # The provider was away or asked for patience: no message of this batch leaves before then.
     hold_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
@@ -225,7 +231,7 @@ class StagedRow(models.Model):
     template_body = models.ForeignKey(
         TemplateBody, models.PROTECT, db_index=False, db_constraint=False, related_name="+"
     )
-    recipient = models.CharField(max_length=20)
+    recipient = models.CharField(max_length=254)
     values = models.JSONField()
     segments = models.PositiveSmallIntegerField()
 
@@ -319,10 +325,12 @@ class Message(PublicIdModel):
     )
     creator = models.ForeignKey(User, models.PROTECT, db_index=False, related_name="+")
     via_api = models.BooleanField(default=False)
-    recipient = models.CharField(max_length=20)
+    recipient = models.CharField(max_length=254)
     values = models.JSONField()
     segments = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=13, choices=Status.choices, default=Status.CREATED)
+    # Why nobody may write to this recipient, where that kept it from being sent.
+    suppressed_for = models.CharField(max_length=15, null=True)  # noqa: DJ001 - costs no row a byte
     attempts_made = models.PositiveSmallIntegerField(default=0)
     # Not to be sent before: set when the provider was away.
     due_at = models.DateTimeField(null=True)
@@ -374,11 +382,7 @@ class Message(PublicIdModel):
 
     @property
     def can_retry(self) -> bool:
-        return (
-            not self.is_erased
-            and self.status == Status.FAILURE
-            and self.attempts_made <= MAX_RETRIES
-        )
+        return not self.is_erased and self.status in RETRIED and self.attempts_made <= MAX_RETRIES
 
 
 class Attempt(models.Model):
@@ -388,9 +392,9 @@ class Attempt(models.Model):
     message = models.ForeignKey(Message, models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveSmallIntegerField()
     status = models.CharField(max_length=13, choices=Status.choices)
-    # One of the delivery errors of v2-sms §8.3; the provider's own code stands beside it.
+    # One of our delivery errors (v2-sms §8.3); the provider's own code stands beside it.
     error_code = models.CharField(max_length=30, blank=True)
-    provider_code = models.CharField(max_length=20, blank=True)
+    provider_code = models.CharField(max_length=60, blank=True)
     reference = models.CharField(max_length=64, blank=True, help_text="The provider's own id.")
     lease_until = models.DateTimeField(null=True)
     # When the provider is next asked what became of it, while nobody reports.
@@ -398,7 +402,10 @@ class Attempt(models.Model):
     created_at = models.DateTimeField(default=now_ms)
     updated_at = models.DateTimeField(default=now_ms)
     sent_at = models.DateTimeField(null=True)
+    # When the provider had passed it on to the operator or to the recipient's mail server.
+    passed_on_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
@@ -421,8 +428,8 @@ class Attempt(models.Model):
                 condition=Q(status__in=Status.values), name="attempts_have_a_known_status"
             ),
             models.CheckConstraint(
-                condition=Q(status="failure", error_code__gt="")
-                | ~Q(status="failure") & Q(error_code=""),
+                condition=Q(status__in=[str(status) for status in FAULTY], error_code__gt="")
+                | ~Q(status__in=[str(status) for status in FAULTY]) & Q(error_code=""),
                 name="failures_and_only_they_have_an_error",
             ),
         ]
@@ -438,7 +445,65 @@ class Attempt(models.Model):
     @property
     def error(self) -> DeliveryError | None:
         """The plain sentence and the type of what went wrong, or None."""
-        return DELIVERY_ERRORS.get(self.error_code)
+        return ERRORS.get(self.error_code)
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def standing(self) -> SuppressionQuerySet:
+        return self.filter(lifted_at=None)
+
+    def of(self, agency: Agency) -> SuppressionQuerySet:
+        """Those that keep this agency from writing: its own, and everybody's."""
+        return self.standing().filter(Q(agency=None) | Q(agency=agency))
+
+
+class Suppression(models.Model):
+    """An address that is not to be written to, by one agency or (without one) by anybody.
+
+    Looked up when a batch becomes messages, and again when they are claimed (`delivery`).
+    """
+
+    class Reason(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+        BOUNCED = "hard_bounce", "Hard bounce"
+        COMPLAINED = "complaint", "Reported as spam"
+        ADDED = "added", "Added by an officer"
+
+    id = models.BigAutoField(primary_key=True)
+    agency = models.ForeignKey(Agency, models.CASCADE, null=True, related_name="suppressions")
+    recipient = models.CharField(max_length=254)
+    reason = models.CharField(max_length=15, choices=Reason.choices)
+    # In the words of who unsubscribed, or of the officer who added it.
+    note = models.CharField(max_length=255, blank=True)
+    # What led to it, if a message did.
+    campaign = models.ForeignKey(Campaign, models.SET_NULL, null=True, related_name="suppressions")
+    creator = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    # When the campaign's owners were told in their weekly mail.
+    told_at = models.DateTimeField(null=True)
+
+    objects = SuppressionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # Begins with the address, so that looking one up needs no index of its own.
+            models.UniqueConstraint(
+                fields=["recipient", "agency", "reason"],
+                condition=Q(lifted_at=None),
+                nulls_distinct=False,
+                name="an_address_is_suppressed_once_for_each_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(reason__in=["unsubscribed", "hard_bounce", "complaint", "added"]),
+                name="suppressions_have_a_known_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["agency", "-id"], name="suppressions_of_an_agency")]
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.id}"
 
 
 class Pace(models.Model):
@@ -522,7 +587,7 @@ class ProviderEvent(models.Model):
     event_id = models.CharField(max_length=120)
     attempt_id = models.UUIDField()
     kind = models.CharField(max_length=20)
-    code = models.CharField(max_length=20, blank=True)
+    code = models.CharField(max_length=60, blank=True)
     reference = models.CharField(max_length=64, blank=True)
     raw = models.JSONField(default=dict)
     received_at = models.DateTimeField(default=timezone.now)

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from django.conf import settings
 from django.db import connection
 
-from campaigns.models import TwilioCredentials
+from messaging.providers import rate_of
 
-# The account of messages to the public; an agency's own has the id of its credentials.
-PUBLIC_ACCOUNT = "gov"
 # How much of a second's allowance may leave in one go, and the least that must: a long message.
 BURST = timedelta(milliseconds=100)
 LARGEST_MESSAGE = 20
@@ -37,14 +34,6 @@ def take(account: str, segments: Sequence[int], *, now: datetime, borrow: timede
     if affordable:
         _pay(account, full_at + timedelta(seconds=affordable[-1] / rate))
     return len(affordable)
-
-
-def rate_of(account: str) -> float | None:
-    """Segments per second; None where nobody limits them."""
-    if account == PUBLIC_ACCOUNT:
-        return settings.SMS_SEGMENTS_PER_SECOND
-    found = TwilioCredentials.objects.filter(id=account).values_list("segments_per_second")
-    return found.get()[0]
 
 
 def _locked(account: str, now: datetime) -> datetime:

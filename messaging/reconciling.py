@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import delivery
+from messaging import delivery, providers, receipts
 from messaging.channels.base import Attempted, Found, Match
 from messaging.models import Attempt, Batch
 from messaging.states import ASKED_ABOUT, Status
@@ -41,9 +41,9 @@ def ask_about_unknown() -> int:
     asked = _take(now)
     by_account = defaultdict(list)
     for attempt in asked:
-        by_account[delivery.account_of(attempt.message.campaign_id)].append(attempt)
+        by_account[providers.account_of(attempt.message.campaign_id)].append(attempt)
     for account, attempts in by_account.items():
-        found = delivery.wait_for(_ask(account, attempts))
+        found = providers.wait_for(_ask(account, attempts))
         _settle(attempts, {answer.attempt_id: answer.matches for answer in found}, now)
     return len(asked)
 
@@ -72,7 +72,7 @@ def _next(now: datetime, attempt: Attempt) -> datetime | None:
 
 
 async def _ask(account: str, attempts: Sequence[Attempt]) -> Sequence[Found]:
-    return await delivery.channel_of(account).find(
+    return await providers.channel_of(account).find(
         [
             Attempted(
                 attempt.id,
@@ -104,7 +104,9 @@ def _settle(
         match = next((m for m in answers[attempt.id] if m.reference not in others), None)
         if match:
             taken.add(match.reference)
-            changes.append(delivery.reported(attempt.id, match.kind, match.code, match.reference))
+            changes.append(
+                receipts.reported("twilio", attempt.id, match.kind, match.code, match.reference)
+            )
         elif attempt.status == Status.UNKNOWN and now - attempt.updated_at >= SURE_AFTER:
             never_taken.append(attempt)
     with transaction.atomic():

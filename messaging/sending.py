@@ -29,7 +29,7 @@ from messaging.models import (
     StagedRow,
 )
 from messaging.recipients import check_value
-from messaging.states import Status
+from messaging.states import RETRIED, Status
 from postman.accounts import audit
 from postman.accounts.models import User
 from postman.celery import ring, ring_unless_unheard
@@ -180,7 +180,7 @@ def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> M
     found = Message.objects.select_for_update(of=("self",)).select_related("batch")
     message = found.filter(campaign=campaign, id=message_id).first() if message_id else None
     is_ours_to_retry = message is not None and (message.batch is None or message.batch.is_retryable)
-    if message is None or not is_ours_to_retry or message.status != Status.FAILURE:
+    if message is None or not is_ours_to_retry or message.status not in RETRIED:
         raise Refused(
             "This campaign has no such message, or it has not failed.",
             "message_not_found_or_retry_message_not_in_failure_status",
@@ -190,9 +190,9 @@ def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> M
             f"This message was retried {MAX_RETRIES} times already. Send a new one.",
             "too_many_message_attempts_error",
         )
-    message.status, message.updated_at = Status.CREATED, now_ms()
+    was, message.status, message.updated_at = message.status, Status.CREATED, now_ms()
     message.save(update_fields=["status", "updated_at"])
-    _count_retried(campaign.id, message.batch_id, 1)
+    _count_retried(campaign.id, message.batch_id, {was: 1})
     audit.record("message.retried", by=by, on=message)
     if message.batch_id:
         Batch.objects.filter(id=message.batch_id).update(**_ON_ITS_WAY)
@@ -222,15 +222,22 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
             "unresolved_batch_messages",
         )
     with transaction.atomic():
-        retried = Message.objects.filter(
-            batch=batch, status=Status.FAILURE, attempts_made__lte=MAX_RETRIES, recipient__gt=""
-        ).update(status=Status.CREATED, updated_at=now_ms())
+        failed = Message.objects.filter(
+            batch=batch, attempts_made__lte=MAX_RETRIES, recipient__gt=""
+        )
+        by_status = {
+            str(status): failed.filter(status=status).update(
+                status=Status.CREATED, updated_at=now_ms()
+            )
+            for status in RETRIED
+        }
+        retried = sum(by_status.values())
         if not retried:
             raise Refused(
                 "No message of this batch failed and may be retried.",
                 "no_failed_batch_messages_to_retry",
             )
-        _count_retried(campaign.id, batch.id, retried)
+        _count_retried(campaign.id, batch.id, by_status)
         Batch.objects.filter(id=batch.id).update(
             status=BatchStatus.ENQUEUED, updated_at=now_ms(), **_ON_ITS_WAY
         )
@@ -280,12 +287,17 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
 
 
 # Some of its messages wait to be handed over, and nobody has stopped them.
-_ON_ITS_WAY: dict[str, None] = {"dispatched_at": None, "stopped_at": None, "cancelled_at": None}
+_ON_ITS_WAY: dict[str, None] = {
+    "dispatched_at": None,
+    "stopped_at": None,
+    "cancelled_at": None,
+    "halted_at": None,
+}
 
 
-def _count_retried(campaign_id: UUID, batch_id: UUID | None, number: int) -> None:
-    changes = {Status.FAILURE.value: -number, Status.CREATED.value: number}
-    delivery.count(campaign_id, batch_id, changes)
+def _count_retried(campaign_id: UUID, batch_id: UUID | None, was: Mapping[str, int]) -> None:
+    changes = {status: -number for status, number in was.items()}
+    delivery.count(campaign_id, batch_id, {**changes, Status.CREATED.value: sum(was.values())})
 
 
 # --- A file ---------------------------------------------------------------------------------------
@@ -411,7 +423,7 @@ def stop_batch(batch: Batch, *, by: User) -> Batch:
 @transaction.atomic
 def resume_batch(batch: Batch, *, by: User) -> Batch:
     """Go on where it was stopped."""
-    _decide(batch, _STOPPED, stopped_at=None)
+    _decide(batch, _STOPPED, stopped_at=None, halted_at=None)
     audit.record("batch.resumed", by=by, on=batch)
     ring(tasks.send_batches)
     return batch

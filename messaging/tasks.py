@@ -15,7 +15,7 @@ from django.core.cache import cache
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import billing, delivery, ingest, reconciling, retention, webhooks
+from messaging import billing, delivery, ingest, receipts, reconciling, retention, webhooks
 from messaging.models import (
     Attempt,
     Batch,
@@ -129,7 +129,7 @@ def _send_chunk_of(batch_id: UUID, pipeline: delivery.Pipeline) -> int:
 @shared_task(name="messaging.apply_receipts")
 def apply_receipts() -> None:
     end = time.monotonic() + SLICE_SECONDS
-    while delivery.apply_events() and time.monotonic() < end:
+    while receipts.apply_events() and time.monotonic() < end:
         pass
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import DataError
 
-from messaging import delivery
+from messaging import receipts
 from messaging.channels.base import Event
 
 
@@ -68,7 +68,7 @@ def _store_all_and_call_the_next() -> None:
 
 def _store_each_as_it_can(tickets: Sequence[_Ticket]) -> None:
     try:
-        delivery.keep_events([(t.provider, t.attempt_id, t.event) for t in tickets])
+        receipts.keep_events([(t.provider, t.attempt_id, t.event) for t in tickets])
     except DataError as error:
         # One of them is not fit to be stored, and only that one may suffer for it.
         if len(tickets) == 1:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging import delivery, tasks
+from messaging import providers, tasks
 from messaging.callbacks import inbox
 from messaging.channels.base import InvalidSignature
 from postman.celery import ring
@@ -31,10 +31,10 @@ def twilio_callback(
     The address itself is signed by us as well, so it is one that we gave to Twilio. An agency that
     did not give us its Auth Token has only that.
     """
-    if not delivery.is_callback_token(account, attempt_id, token):
+    if not providers.is_callback_token(account, attempt_id, token):
         return _refuse("the address is not ours")
     try:
-        events = delivery.channel_of(account).read_events(
+        events = providers.channel_of(account).read_events(
             f"{settings.CALLBACK_URL}{request.get_full_path()}",
             request.POST.dict(),
             # `request.headers` would take apart all the others as well.

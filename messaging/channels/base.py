@@ -166,7 +166,7 @@ class Channel(Protocol):
         """The address in the one form we store, or ValueError with a sentence."""
         ...
 
-    async def send(self, messages: Sequence[Outgoing]) -> Sequence[Outcome]:
+    async def send(self, messages: Sequence[Any]) -> Sequence[Outcome]:
         """Hand over all of them; one outcome each, in the same order. Never raises."""
         ...
 

@@ -261,6 +261,7 @@ ASK_AFTER = timedelta(minutes=1)
 SURE_AFTER = timedelta(minutes=15)
 # What the account for messages to the public may be given; None where its provider sets no limit.
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
+EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
 LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")

@@ -7,7 +7,7 @@ from django.urls import reverse
 from twilio.request_validator import RequestValidator
 
 from campaigns.models import Campaign
-from messaging import delivery, ingest, sending
+from messaging import delivery, ingest, providers, sending
 from messaging.models import Attempt, Batch, Message
 
 
@@ -48,7 +48,7 @@ def single(campaign: Campaign, recipient: str = "6581230001", **kwargs: object) 
 
 def report(attempt: Attempt, status: str, code: str = "", *, token: str | None = None) -> int:
     """Twilio's receipt for an attempt, signed as Twilio signs; returns our HTTP status."""
-    url = delivery.callback_url(delivery.PUBLIC_ACCOUNT, attempt.id)
+    url = providers.callback_url(providers.PUBLIC_ACCOUNT, attempt.id)
     params = {
         "MessageSid": attempt.reference or f"SM{attempt.id.hex}",
         "MessageStatus": status,

@@ -374,6 +374,7 @@ def test_the_numbers_add_up_even_before_every_row_is_a_message(client, campaign)
         "failed": 15,
         "unknown": 5,
         "cancelled": 3,
+        "suppressed": 0,
         "total": 1000,
     }
 

@@ -2,7 +2,7 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import delivery
+from messaging import delivery, providers
 from messaging.channels.base import InvalidSignature
 from messaging.channels.loadtest import Loadtest
 from messaging.models import Attempt, Message
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def loadtest(settings):
     settings.CHANNELS = settings.LOADTEST_CHANNELS
-    delivery.channel_of.cache_clear()
+    providers.channel_of.cache_clear()
     yield
-    delivery.channel_of.cache_clear()
+    providers.channel_of.cache_clear()
 
 
 def test_every_message_is_taken_and_none_leaves(campaign, sandbox, loadtest):

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import delivery, sending, tasks
+from messaging import delivery, receipts, sending, tasks
 from messaging.channels import twilio
 from messaging.channels.base import DELIVERY_ERRORS, Accepted, Throttled, Unavailable
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
@@ -276,7 +276,7 @@ def test_an_unknown_attempt_is_settled_by_its_receipt(campaign):
     delivery.sweep_leases()
 
     report(message.attempts.get(), "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
 
     message.refresh_from_db()
     assert message.status == "success"
@@ -380,12 +380,12 @@ def test_receipts_in_any_order_end_the_same(campaign, order):
 
     for status in order:
         assert report(message.attempts.get(), status) == 204
-        delivery.apply_events()
+        receipts.apply_events()
 
     message.refresh_from_db()
     assert message.status == "success"
     assert Counter.objects.grouped() == {
-        "total": 1, "pending": 0, "sent": 0, "delivered": 1, "failed": 0, "unknown": 0, "cancelled": 0,
+        "total": 1, "pending": 0, "sent": 0, "delivered": 1, "failed": 0, "unknown": 0, "cancelled": 0, "suppressed": 0,
     }  # fmt: skip
 
 
@@ -394,7 +394,7 @@ def test_a_receipt_that_overtakes_the_answer_is_not_undone_by_it(campaign):
     [claimed] = delivery.claim(None)
 
     report(message.attempts.get(), "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
     delivery.record([(claimed, Accepted("SM77"))])
 
     attempt = message.attempts.get()
@@ -407,9 +407,9 @@ def test_a_failure_after_success_changes_nothing(campaign):
     attempt = message.attempts.get()
 
     report(attempt, "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
     report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
     message.refresh_from_db()
     attempt.refresh_from_db()
@@ -421,7 +421,7 @@ def test_an_undelivered_message_says_why(campaign):
     delivery.claim(None)
 
     report(message.attempts.get(), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
     attempt = message.attempts.get()
     assert (attempt.status, attempt.error_code) == ("failure", "recipient_unavailable")

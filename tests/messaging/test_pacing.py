@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import Campaign, TwilioCredentials
-from messaging import delivery, pacing, tasks
+from messaging import delivery, pacing, providers, tasks
 from messaging.models import Batch, Message
 from messaging.tasks import Turns
 from tests.factories import AgencyFactory, CampaignFactory, UserFactory
@@ -14,7 +14,7 @@ from tests.messaging.builders import accepted_batch, single
 
 pytestmark = pytest.mark.django_db
 
-GOV = pacing.PUBLIC_ACCOUNT
+GOV = providers.PUBLIC_ACCOUNT
 NONE = timedelta()
 
 

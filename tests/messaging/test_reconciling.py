@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from messaging import delivery, reconciling, sending, tasks
+from messaging import delivery, receipts, reconciling, sending, tasks
 from messaging.models import Attempt, Batch, Counter, Message
 from messaging.reconciling import SURE_AFTER
 from tests.messaging.builders import accepted_batch, report, upload
@@ -152,7 +152,7 @@ def test_a_receipt_settles_it_before_anybody_asks(batch, sandbox):
     hand_over(batch, sandbox, rate_lost=1)
     for attempt in Attempt.objects.select_related("message"):
         report(attempt, "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
 
     assert statuses() == ["success"] * 3
     assert not Attempt.objects.filter(ask_at__isnull=False).exists()

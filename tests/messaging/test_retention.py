@@ -7,7 +7,7 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import billing, delivery, retention, sending, tasks
+from messaging import billing, delivery, receipts, retention, sending, tasks
 from messaging.models import Attempt, Batch, Charge, Message, StagedRow
 from messaging.states import Status
 from postman.errors import Refused
@@ -77,7 +77,7 @@ def test_what_moved_lately_waits_and_is_not_forgotten(batch, thirty_days):
     with later(days=31):
         first = Attempt.objects.select_related("message").order_by("message__id").first()
         report(first, "delivered")
-        delivery.apply_events()
+        receipts.apply_events()
         retention.erase(chunks=10)
         assert erased() == []
     with later(days=36):
@@ -103,7 +103,7 @@ def test_what_nobody_sent_in_all_that_time_is_cancelled(campaign, thirty_days):
 def test_an_erased_message_is_never_sent_again(batch, thirty_days):
     for attempt in Attempt.objects.select_related("message"):
         report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     with later(days=31):
         retention.erase(chunks=10)
 

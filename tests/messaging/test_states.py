@@ -4,14 +4,14 @@ import pytest
 
 from messaging import delivery
 from messaging.models import Attempt, Message
-from messaging.states import Status, advance, release
+from messaging.states import FAULTY, Status, advance, release
 from tests.messaging.builders import single
 
 pytestmark = pytest.mark.django_db
 
 
 def set_status(message, status):
-    error = "recipient_invalid" if status == "failure" else ""
+    error = "recipient_invalid" if status in FAULTY else ""
     message.attempts.update(status=status, error_code=error)
     Message.objects.filter(id=message.id).update(status=status)
 
@@ -28,7 +28,7 @@ def test_the_database_advances_as_the_state_machine_does(campaign, status):
                 delivery.Change(
                     claimed.attempt_id,
                     reported,
-                    error_code="recipient_invalid" if reported == "failure" else "",
+                    error_code="recipient_invalid" if reported in FAULTY else "",
                 )
             ]
         )

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from messaging import delivery, sending
+from messaging import delivery, receipts, sending
 from messaging.models import Attempt, Batch, Counter, Message
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, report
@@ -117,7 +117,7 @@ def test_a_retry_that_is_cancelled_is_the_failure_it_was(batch, sandbox):
     send_the_rest(batch)
     for attempt in Attempt.objects.select_related("message"):
         report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     sending.retry_batch(batch.campaign, batch.id, by=batch.creator)
     sending.stop_batch(batch, by=batch.creator)
     sending.cancel_batch(batch, by=batch.creator)
@@ -146,7 +146,7 @@ def test_a_stopped_batch_cannot_be_retried_before_somebody_decides(batch, sandbo
     send_some(batch, 6)
     attempt = Attempt.objects.select_related("message").first()
     report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     sending.stop_batch(batch, by=batch.creator)
 
     with pytest.raises(Refused) as refused:
@@ -158,7 +158,7 @@ def test_after_a_cancel_the_failed_can_be_retried_and_the_cancelled_stay(batch, 
     send_some(batch, 2)
     attempt = Attempt.objects.select_related("message").order_by("message__row").first()
     report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     sending.stop_batch(batch, by=batch.creator)
     sending.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
@@ -226,7 +226,7 @@ def test_retry_the_failed_pressed_twice_retries_once(batch, sandbox, client_of):
     send_the_rest(batch)
     for attempt in Attempt.objects.select_related("message"):
         report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     client = client_of(batch.creator)
 
     first, second = post(client, batch, "retry"), post(client, batch, "retry")

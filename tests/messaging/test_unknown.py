@@ -7,7 +7,7 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import delivery, sending
+from messaging import delivery, receipts, sending
 from messaging.models import Attempt, Batch, Message
 from postman.accounts.models import AuditEvent
 from postman.errors import Refused
@@ -79,7 +79,7 @@ def test_a_late_report_on_the_old_attempt_stays_with_it(batch, sandbox):
         resend(batch)
         old = Attempt.objects.select_related("message").first()
         report(old, "delivered")
-        delivery.apply_events()
+        receipts.apply_events()
 
         old.refresh_from_db()
         assert old.status == "success"
@@ -131,7 +131,7 @@ def test_a_failed_message_is_retried_from_its_page(campaign, sandbox, client_of)
     message = single(campaign)
     delivery.send_chunk(None)
     report(message.attempts.select_related("message").get(), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     client = client_of(campaign.creator)
     page = client.get(reverse("message", args=[campaign.id, message.id])).content.decode()
     assert reverse("message-retry", args=[campaign.id, message.id]) in page

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 from jsonschema import Draft202012Validator
 
-from messaging import delivery, webhooks
+from messaging import delivery, receipts, webhooks
 from messaging.models import Webhook
 from messaging.states import Status
 from postman.api.docs import document
@@ -82,7 +82,7 @@ def test_the_examples_have_the_shape_of_what_is_posted(added, campaign, sandbox)
     message = single(campaign)
     delivery.send_chunk(None)
     report(message.attempts.get(), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
     webhooks.send_test(webhook, by=campaign.creator)
     for _ in range(2):
         bodies = [json.loads(body) for _, body in taken(webhook, sandbox)]

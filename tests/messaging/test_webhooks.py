@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from campaigns.membership import NotAnOwner
 from campaigns.models import Role
-from messaging import delivery, sending, tasks, webhooks
+from messaging import delivery, receipts, sending, tasks, webhooks
 from messaging.models import (
     Attempt,
     Message,
@@ -109,7 +109,7 @@ def deliver(message, *kinds):
     attempt = message.attempts.select_related("message").latest("number")
     for kind in kinds:
         report(attempt, kind, "30003" if kind == "undelivered" else "")
-        delivery.apply_events()
+        receipts.apply_events()
 
 
 # What is told ------------------------------------------------------------------------------

@@ -79,6 +79,7 @@ SITES = {
 # --- Values ---------------------------------------------------------------------------------------
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SMS_GROUPS = [group for group in PAGE_GROUPS if group != "suppressed"]
 STATUSES = list(dict.fromkeys(in_api(status) for status in Status.values))
 ERROR_TYPES = sorted({error.type for error in DELIVERY_ERRORS.values()})
 
@@ -162,9 +163,9 @@ _say({"type": ["string", "null"], "enum": [*DELIVERY_ERRORS, None]}, AttemptFull
 _say(
     {
         "type": "object",
-        "required": list(PAGE_GROUPS),
+        "required": SMS_GROUPS,
         "additionalProperties": False,
-        "properties": {name: {"type": "integer", "minimum": 0} for name in PAGE_GROUPS},
+        "properties": {name: {"type": "integer", "minimum": 0} for name in SMS_GROUPS},
         "description": "How many messages stand where; together they are all of the batch.",
     },
     BatchProgress.get_counts,

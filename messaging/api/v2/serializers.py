@@ -120,7 +120,9 @@ class BatchProgress(BatchObject):
     counts = serializers.SerializerMethodField()
 
     def get_counts(self, batch: Batch) -> dict[str, int]:
-        return batch.progress()
+        counts = batch.progress()
+        del counts["suppressed"]  # nobody is, in SMS
+        return counts
 
 
 class AttemptBrief(Answer):

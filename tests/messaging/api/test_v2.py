@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery
+from messaging import delivery, receipts
 from messaging.models import Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, report
@@ -69,7 +69,7 @@ def test_its_status_can_be_read_with_every_attempt(call, campaign):
     sent = call("post", body=GOOD).json()
     delivery.claim(None)
     report(Message.objects.get().attempts.get(), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
     answer = call("get", f"/{sent['id']}")
 

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery, sending
+from messaging import delivery, receipts, sending
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Batch, Message
 from postman.settings import base
@@ -86,7 +86,7 @@ def hand_over(batch=None):
 
 def undelivered(message):
     report(message.attempts.latest("number"), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
 
 # --- Every field of a message ---------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_e3_names_the_officer_who_sent_a_message_by_hand(call, campaign, clock):
     clock.shift(1)
     hand_over()
     report(message.attempts.get(), "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
 
     assert call("get", f"messages/{message.public_id}").json() == long(
         message,
@@ -279,7 +279,7 @@ def test_e4_shows_a_single_message_with_every_attempt(call, campaign, clock):
     call("post", f"messages/{message.public_id}/retry")
     hand_over()
     report(message.attempts.get(number=2), "delivered")
-    delivery.apply_events()
+    receipts.apply_events()
     second = message.attempts.get(number=2)
 
     answer = call("get", "messages")

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.test import Client
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery, tasks
+from messaging import delivery, receipts, tasks
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single
@@ -55,7 +55,7 @@ def fail_all(batch=None):
         pass
     for attempt in Attempt.objects.filter(status="sent").select_related("message"):
         report(attempt, "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
 
 def test_a_repeated_send_answers_as_the_first_and_makes_no_second_message(post):

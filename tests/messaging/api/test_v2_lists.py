@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import delivery
+from messaging import delivery, receipts
 from messaging.models import Batch, Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -178,7 +178,7 @@ def test_an_attempt_tells_its_whole_story(get, campaign):
     [claimed] = delivery.claim(None)
     delivery.record([(claimed, delivery.Accepted("SM1"))])
     report(message.attempts.get(), "undelivered", "30003")
-    delivery.apply_events()
+    receipts.apply_events()
 
     [shown] = get().json()["data"]
 
