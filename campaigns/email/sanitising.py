@@ -1,0 +1,360 @@
+"""What may stand in an email: an allow-list of tags, attributes and styles.
+
+v1's list, and of our own `thead` and `hr` (both inert), and spans and scope on `th` (tables that
+screen readers can read). Of v1's we refuse what a mail cannot use or should not hold: relative and
+ftp addresses, images within the text (`data:`, which most mail apps do not show), and pictures in
+styles.
+
+`clean` runs on save, `clean_merged` on each message once its values stand in it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from html.parser import HTMLParser
+from typing import TypeVar
+
+import nh3
+
+from campaigns.email.keywords import KEYWORD, is_lone_keyword
+
+T = TypeVar("T")
+
+# Allowed -------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STYLED_TAGS = _words(
+    "span b strong i em u ins br p ul ol li h1 h2 h3 h4 h5 h6 table tr th td sup caption a img hr"
+)
+TAGS = _STYLED_TAGS | {"div", "thead", "tbody", "mark"}
+# Their content is no text for a reader, so it goes with them.
+_TAGS_WITHOUT_TEXT = _words(
+    "script style title template noscript noembed noframes iframe object embed applet audio video "
+    "canvas svg math select textarea"
+)
+_OWN_ATTRIBUTES = {
+    "ol": {"start", "type"},
+    "a": {"href", "title"},
+    "img": {"src", "alt", "title", "width", "height", "data-link"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+}
+ATTRIBUTES: dict[str, set[str]] = {
+    tag: ({"style"} if tag in _STYLED_TAGS else set()) | _OWN_ATTRIBUTES.get(tag, set())
+    for tag in TAGS
+}
+# Ours to set, whatever was written: a link opens beside the mail and learns nothing of it.
+_LINK_TARGET = {"a": {"target": "_blank"}}
+_LINK_REL = "noopener noreferrer"
+
+STYLE_PROPERTIES = _words(
+    "background-color border border-bottom border-bottom-color border-bottom-style "
+    "border-bottom-width border-collapse border-color border-left border-left-color "
+    "border-left-style border-left-width border-radius border-right border-right-color "
+    "border-right-style border-right-width border-spacing border-style border-top "
+    "border-top-color border-top-style border-top-width border-width caption-side color direction "
+    "display empty-cells font font-family font-size font-stretch font-style font-variant "
+    "font-weight height letter-spacing line-height list-style-position list-style-type margin "
+    "margin-bottom margin-left margin-right margin-top max-height max-width min-height min-width "
+    "overflow-wrap padding padding-bottom padding-left padding-right padding-top table-layout "
+    "text-align text-align-last text-decoration text-decoration-color text-decoration-line "
+    "text-decoration-style text-indent text-transform vertical-align white-space width word-break "
+    "word-spacing word-wrap"
+)
+# Shorthands that may hold a picture, and the part of them that may stay.
+_SHORTHANDS = {"background": "background-color", "list-style": "list-style-type"}
+
+_LINK_SCHEMES = ("http", "https", "mailto", "tel")
+_IMAGE_SCHEMES = ("http", "https", "cid")
+
+_ADDRESS_CHARACTER = r"""[^\s<>"'`\\{}\x00-\x20]"""
+# A keyword may stand within an address once it is settled where the address leads.
+_is_web_address = re.compile(
+    rf"https?://[^\s<>\"'`\\{{}}/?#\x00-\x20]++(?:[/?#](?:{_ADDRESS_CHARACTER}|{KEYWORD})*+)?",
+    re.IGNORECASE,
+).fullmatch
+_is_contact = re.compile(
+    rf"(?:mailto|tel):(?:{_ADDRESS_CHARACTER}|{KEYWORD})++", re.IGNORECASE
+).fullmatch
+_is_content_id = re.compile(r"cid:[\w.@+-]+", re.IGNORECASE).fullmatch
+
+_STYLE_FUNCTIONS = r"(?:rgb|rgba|hsl|hsla)\([\d\s.,%/]*\)"
+# Colours, lengths, names and quoted names of fonts. No backslash, so no escapes; no function but
+# colours', so no addresses and no scripts; no negative length, so nothing moves over our frame.
+_is_style_value = re.compile(
+    rf"""(?:{_STYLE_FUNCTIONS}|"[\w ,.-]*+"|'[\w ,.-]*+'|\#[0-9a-f]{{3,8}}\b|[a-z][a-z-]*+"""
+    r"""|\+?[\d.]++[a-z%]*+|[\s,/!])++""",
+    re.IGNORECASE,
+).fullmatch
+_is_colour = re.compile(rf"(?:{_STYLE_FUNCTIONS}|#[0-9a-f]{{3,8}}|[a-z]+)", re.I).fullmatch
+_is_name = re.compile(r"[a-z-]+", re.IGNORECASE).fullmatch
+_style_comment = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_PATTERNS = {
+    "start": re.compile(r"-?\d{1,6}").fullmatch,
+    "type": re.compile(r"[1aAiI]").fullmatch,
+    "width": re.compile(r"\d{1,5}(?:\.\d+)?(?:px|%)?").fullmatch,
+    "height": re.compile(r"\d{1,5}(?:\.\d+)?(?:px|%)?").fullmatch,
+    "colspan": re.compile(r"\d{1,3}").fullmatch,
+    "rowspan": re.compile(r"\d{1,3}").fullmatch,
+    "scope": re.compile(r"(?:col|row)(?:group)?").fullmatch,
+}
+
+# How often a browser's reading of its own writing is written again, until it stays the same.
+_MAX_PASSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    html: str
+    removed: list[str]  # plain sentences on what was taken away, for the author
+
+
+def clean(html: str) -> Cleaned:
+    """The email as it may be stored. Cleaning it again changes nothing."""
+    html = _not_text.sub("", html)
+    cleaned = _settled(html)
+    return Cleaned(cleaned, _removed(html, cleaned))
+
+
+# No parser of mails agrees with another on these.
+_not_text = re.compile("[\x00\ud800-\udfff]")
+
+
+def _settled(html: str) -> str:
+    """Cleaned until another pass finds nothing to change: what a mail app makes of it is then what
+    was looked at here."""
+    for _ in range(_MAX_PASSES):
+        again = _strict.clean(html)
+        if again == html:
+            return html
+        html = again
+    # Markup that reads otherwise each time is nobody's letter.
+    return nh3.clean_text(nh3.clean(html, tags=set()))
+
+
+def clean_merged(html: str) -> str:
+    """The email of one recipient, cleaned again with their values in it.
+
+    The template was cleaned and the values escaped, so this finds nothing unless one of those is
+    wrong. It is far faster than `clean`, as no attribute comes back to Python.
+    """
+    merged = _merged.clean(html)
+    return _strict_merged.clean(merged) if _is_doubtful(merged) else merged
+
+
+def are_inert(filled: Iterable[str]) -> bool:
+    """Whether these strings, put where keywords stood in cleaned HTML, are certain to leave it
+    clean: then `clean_merged` would find nothing, and need not be asked."""
+    return all(map(_is_inert, filled))
+
+
+# Nothing in it opens a tag, closes an attribute or names a scheme but a link's, wherever it stands.
+_INERT = (
+    r"""(?:https?://|mailto:|tel:|(?!\s*[a-z][a-z0-9+.-]*+:))[^<>"'&`\x00-\x1f]*+"""
+    r"""(?:(?:&(?:amp|lt|gt|quot|\#x27);|<br>)[^<>"'&`\x00-\x1f]*+)*+"""
+)
+_is_inert = re.compile(
+    rf"""{_INERT}|<a(?: style="[\w:;\#-]*+")? href="https?:{_INERT}" target="_blank" """
+    rf"""rel="{_LINK_REL}">{_INERT}</a>""",
+    re.IGNORECASE,
+).fullmatch
+# Styles that only the slow cleaner can judge: those with an escape, or a function but colours'.
+_is_doubtful = re.compile(
+    r"""style="[^"(\\]*+(?:(?:(?<=rgb)|(?<=rgba)|(?<=hsl)|(?<=hsla))\([^()"\\]*+\)[^"(\\]*+)*+[(\\]"""
+).search
+
+
+# Attributes ----------------------------------------------------------------------------------
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    """The value an attribute may have, or None if it must go."""
+    if name == "style":
+        return "; ".join(_allowed_declarations(value)) or None
+    if name in ("href", "src", "data-link"):
+        return None if _address_fault(name, value) else _address(value)
+    if name in _PATTERNS:
+        return value if _PATTERNS[name](value.strip()) else None
+    return value
+
+
+def _address(value: str) -> str:
+    """Without the spaces around and within that browsers forgive and mail apps do not."""
+    value = value.strip()
+    return value if is_lone_keyword(value) else re.sub(r" (?![^{]*\}\})", "%20", value)
+
+
+def _address_fault(name: str, value: str) -> str:
+    """Why an address may not stay, as the end of a sentence; blank if it may."""
+    address = _address(value)
+    if is_lone_keyword(address) or _is_web_address(address):
+        return ""
+    scheme = _scheme(address)
+    if name == "src":
+        if _is_content_id(address):
+            return ""
+        if scheme == "data":
+            return "is part of the text itself (data:), which most mail apps do not show: upload it"
+        return "does not have a full address that starts with https://"
+    if _is_contact(address):
+        return ""
+    if "{{" in address:
+        return "has a keyword where it decides whom the link leads to"
+    if scheme in ("", *_LINK_SCHEMES):
+        return "does not have a full address that starts with https://, mailto: or tel:"
+    return f"starts with {scheme}:, and only https://, http://, mailto: and tel: may"
+
+
+def _scheme(address: str) -> str:
+    found = re.match(r"([a-z][a-z0-9+.-]{0,20}):", re.sub(r"[\x00-\x20]", "", address), re.I)
+    return found[1].lower() if found else ""
+
+
+def _allowed_declarations(style: str) -> Iterator[str]:
+    for name, value in _declarations(style):
+        allowed = _allowed_declaration(name, value)
+        if allowed:
+            yield allowed
+
+
+def _allowed_declaration(name: str, value: str) -> str:
+    if name in _SHORTHANDS:
+        may_stay = _is_colour if name == "background" else _is_name
+        return f"{_SHORTHANDS[name]}: {value}" if may_stay(value) else ""
+    if name not in STYLE_PROPERTIES or not _is_style_value(value):
+        return ""
+    return f"{name}: {value}"
+
+
+def _declarations(style: str) -> Iterator[tuple[str, str]]:
+    for declaration in _style_comment.sub("", style).split(";"):
+        name, colon, value = declaration.partition(":")
+        if colon:
+            yield name.strip().lower(), value.strip()
+
+
+_cleaner = partial(
+    nh3.Cleaner,
+    tags=set(TAGS),
+    clean_content_tags=set(_TAGS_WITHOUT_TEXT),
+    attributes=ATTRIBUTES,
+    set_tag_attribute_values=_LINK_TARGET,
+    link_rel=_LINK_REL,
+    url_schemes={*_LINK_SCHEMES, *_IMAGE_SCHEMES},
+    filter_style_properties=set(STYLE_PROPERTIES | _SHORTHANDS.keys()),
+)
+_strict = _cleaner(attribute_filter=_attribute)
+_strict_merged = _cleaner(attribute_filter=_attribute, url_relative="deny")
+_merged = _cleaner(url_relative="deny")
+
+
+# What was taken away -------------------------------------------------------------------------
+
+
+def _removed(before: str, after: str) -> list[str]:
+    found, kept = _Inventory(before), _Inventory(after)
+    return [
+        *_sentences(found.tags - kept.tags, _tag_sentence),
+        *_sentences(found.attributes, _attribute_sentence),
+        *_sentences(found.addresses, _address_sentence),
+        *_sentences(found.styles, _style_sentence),
+    ]
+
+
+class _Inventory(HTMLParser):
+    """What an HTML text holds, and what of that may not stay. For telling, never for deciding."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: Counter[tuple[str, str]] = Counter()
+        self.addresses: Counter[tuple[str, str]] = Counter()
+        self.styles: Counter[str] = Counter()
+        self._skipped: str | None = None
+        self._depth = 0
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._skipped:
+            self._depth += tag == self._skipped
+            return
+        self.tags[tag] += 1
+        if tag in TAGS:
+            for name, value in attrs:
+                self._look_at(tag, name, value or "")
+        elif tag in _TAGS_WITHOUT_TEXT and tag != "embed":
+            self._skipped, self._depth = tag, 1
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._skipped:
+            self._depth -= 1
+            if not self._depth:
+                self._skipped = None
+
+    def _look_at(self, tag: str, name: str, value: str) -> None:
+        if name not in ATTRIBUTES[tag]:
+            if (tag, name) not in (("a", "target"), ("a", "rel")):
+                self.attributes[tag, name] += 1
+        elif name == "style":
+            for property_, given in _declarations(value):
+                self.styles[property_] += not _allowed_declaration(property_, given)
+        elif name in ("href", "src", "data-link"):
+            fault = _address_fault(name, value)
+            self.addresses[name, fault] += bool(fault)
+        elif _attribute(tag, name, value) is None:
+            self.attributes[tag, name] += 1
+
+
+def _sentences(counted: Counter[T], sentence: Callable[[T, int], str]) -> list[str]:
+    return [sentence(what, count) for what, count in counted.items() if count > 0]
+
+
+_TAG_WORDS = {
+    "script": "a script",
+    "style": "a style sheet",
+    "form": "a form",
+    "iframe": "an embedded page",
+    "video": "a video",
+    "audio": "a sound",
+    "svg": "a drawing (svg)",
+    "font": "old font markup (font); its text stays",
+}
+
+
+def _tag_sentence(tag: str, count: int) -> str:
+    words = _TAG_WORDS.get(
+        tag, f"the tag <{tag}>" + ("" if tag in _TAGS_WITHOUT_TEXT else "; its text stays")
+    )
+    return f"Removed {words}{_times(count)}."
+
+
+def _attribute_sentence(what: tuple[str, str], count: int) -> str:
+    tag, name = what
+    if name.startswith("on"):
+        return f"Removed a script ({name}) on <{tag}>{_times(count)}."
+    return f"Removed the attribute {name} of <{tag}>{_times(count)}."
+
+
+def _address_sentence(what: tuple[str, str], count: int) -> str:
+    name, fault = what
+    thing = "the image" if name == "src" else "the target of a link"
+    return f"Removed {thing}{_times(count)}: it {fault}."
+
+
+def _style_sentence(name: str, count: int) -> str:
+    return f"Removed the style {name}{_times(count)}."
+
+
+def _times(count: int) -> str:
+    return "" if count == 1 else f" ({count} times)"
