@@ -48,10 +48,19 @@ def test_the_database_releases_as_the_state_machine_does(campaign, status):
     assert message.attempts.get().status == release(status)
 
 
-@pytest.mark.parametrize("status", Status.values)
-def test_nothing_moves_an_attempt_that_has_ended(status):
+@pytest.mark.parametrize(
+    "status", sorted(set(Status.values) - {"opened", "soft_bounced", "bounced", "complained"})
+)
+def test_nothing_moves_an_sms_that_has_ended(status):
     assert advance("success", status) == "success"
     assert advance("failure", status) == "failure"
+
+
+def test_what_comes_after_delivery_counts_for_an_email_in_whatever_order_it_is_heard():
+    assert advance("success", "opened") == "opened"
+    assert advance("opened", "success") == "opened"
+    assert advance("opened", "bounced") == advance("bounced", "opened") == "bounced"
+    assert advance("bounced", "complained") == advance("complained", "bounced") == "complained"
 
 
 def test_of_many_reports_on_one_attempt_the_furthest_counts_whatever_their_order(campaign):
