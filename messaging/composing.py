@@ -4,10 +4,14 @@ Nothing of it is stored, as it can always be put together again, byte for byte.
 """
 
 from collections.abc import Mapping
+from email.headerregistry import Address
 from functools import lru_cache
 from uuid import UUID
 
-from campaigns.models import Channel, TemplateBody
+from campaigns.email import pinning
+from campaigns.email.composing import Composed
+from campaigns.models import Channel, EmailBody, TemplateBody
+from messaging import unsubscribing
 from messaging.channels.base import Mail
 
 
@@ -15,10 +19,47 @@ def content(
     kind: Channel, body_id: UUID, campaign_id: UUID, recipient: str, values: Mapping[str, str]
 ) -> str | Mail:
     """What is sent; raises `MissingValue` of the channel's own templating."""
-    return _body(body_id).full_message(values)
+    if kind != Channel.EMAIL:
+        return _body(body_id).full_message(values)
+    email, composed = _email(body_id)
+    return mail(email, composed, recipient, values, unsubscribing.url_of(campaign_id, recipient))
+
+
+def mail(
+    email: EmailBody,
+    composed: Composed,
+    recipient: str,
+    values: Mapping[str, str],
+    unsubscribe_url: str,
+) -> Mail:
+    """One person's email, with an address at which they can say: no more."""
+    parts = composed.mail_parts({**values, "recipient": recipient}, unsubscribe_url)
+    return Mail(
+        sender=_mailbox(email.from_name, email.from_address),
+        subject=parts.subject,
+        html=parts.html,
+        text=parts.text,
+        reply_to=email.reply_to,
+        headers={
+            "List-Unsubscribe": f"<{unsubscribe_url}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+        tracks_opens=email.tracks_opens,
+    )
+
+
+@lru_cache(maxsize=256)
+def _mailbox(name: str, address: str) -> str:
+    return str(Address(name, addr_spec=address))
 
 
 @lru_cache(maxsize=256)
 def _body(body_id: UUID) -> TemplateBody:
     """Bodies never change, so a process may remember them."""
     return TemplateBody.objects.get(id=body_id)
+
+
+@lru_cache(maxsize=256)
+def _email(body_id: UUID) -> tuple[EmailBody, Composed]:
+    email = EmailBody.objects.select_related("body").get(body=body_id)
+    return email, pinning.composed(email, email.body.body)

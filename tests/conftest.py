@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from campaigns.models import Campaign
 from postman.accounts.models import User
-from tests.factories import AgencyFactory, CampaignFactory, UserFactory
+from tests.factories import AgencyFactory, CampaignFactory, EmailCampaignFactory, UserFactory
 from tests.messaging.sandbox.process import SandboxProcess
 
 
@@ -77,3 +77,8 @@ def campaign(officer: User) -> Campaign:
             "malay": "{{name}}, jumpa di {{clinic}}.",
         },
     )
+
+
+@pytest.fixture
+def email_campaign(officer: User) -> Campaign:
+    return EmailCampaignFactory(creator=officer, name="Newsletter")

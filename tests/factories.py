@@ -4,7 +4,8 @@ from typing import Any
 
 import factory
 
-from campaigns.models import Campaign, Membership, Role, Template, TemplateBody
+from campaigns.email import keywords
+from campaigns.models import Campaign, EmailDraft, Membership, Role, Template, TemplateBody
 from campaigns.sms import FOOTERS
 from postman.accounts.models import Agency, User
 
@@ -51,4 +52,32 @@ class CampaignFactory(factory.django.DjangoModelFactory):
                 footer=FOOTERS[language],
                 creator=obj.creator,
             )
+        Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
+
+
+class EmailCampaignFactory(factory.django.DjangoModelFactory):
+    """An email campaign with its draft: `EmailCampaignFactory(draft={"subject": "…", "html": "…"})`."""
+
+    class Meta:
+        model = Campaign
+        skip_postgeneration_save = True
+
+    creator = factory.SubFactory(UserFactory)
+    agency = factory.SelfAttribute("creator.agency")
+    name = factory.Sequence(lambda n: f"Newsletter {n}")
+    channel = "email"
+
+    @factory.post_generation
+    def draft(obj: Campaign, create: bool, extracted: dict[str, str] | None, **_: Any) -> None:
+        texts = extracted or {
+            "subject": "Your visit to {{clinic}}",
+            "html": "<p>Dear {{name}}, see you at {{clinic}}.</p>",
+        }
+        Template.objects.create(campaign=obj)
+        EmailDraft.objects.create(
+            campaign=obj,
+            updated_by=obj.creator,
+            variables=[n for n in keywords.variables(*texts.values()) if n != "recipient"],
+            **texts,
+        )
         Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)

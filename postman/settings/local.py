@@ -62,7 +62,18 @@ CHANNELS = {
             "messaging_service_sid": constants.PLATFORM_MESSAGING_SERVICE_SID,
             "base_url": SANDBOX_URL,
         },
-    }
+    },
+    "email": {
+        "BACKEND": "messaging.channels.ses.Ses",
+        "OPTIONS": {
+            "region": constants.AWS_REGION,
+            "endpoint_url": SANDBOX_URL,
+            "access_key_id": constants.AWS_ACCESS_KEY_ID,
+            "secret_access_key": constants.AWS_SECRET_ACCESS_KEY,
+            "configuration_set": "postman",
+            "untracked_configuration_set": "postman-untracked",
+        },
+    },
 }
 if POSTMAN_ENVIRONMENT == "loadtest":
     CHANNELS = LOADTEST_CHANNELS

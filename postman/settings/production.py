@@ -64,6 +64,14 @@ else:
                 "auth_token": env.str("TWILIO_AUTH_TOKEN"),
                 "messaging_service_sid": env.str("TWILIO_MESSAGING_SERVICE_SID"),
             },
-        }
+        },
+        "email": {
+            "BACKEND": "messaging.channels.ses.Ses",
+            "OPTIONS": {
+                "region": AWS_REGION,
+                "configuration_set": env.str("SES_CONFIGURATION_SET", ""),
+                "untracked_configuration_set": env.str("SES_UNTRACKED_CONFIGURATION_SET", ""),
+            },
+        },
     }
 ANYMAIL = {"AMAZON_SES_CLIENT_PARAMS": {"region_name": AWS_REGION}}

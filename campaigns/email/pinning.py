@@ -1,0 +1,99 @@
+"""Pin a draft: the email as it is now, which never changes any more and is what gets sent."""
+
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+
+from campaigns.email import keywords, theme
+from campaigns.email.composing import Composed, compose, notice_faults
+from campaigns.models import Campaign, EmailBody, EmailDraft, Language, Template, TemplateBody
+from postman.errors import Refused
+
+# Whoever writes from here writes in the name of the government.
+MASTHEAD_DOMAIN = ".gov.sg"
+
+
+def faults_of(draft: EmailDraft) -> list[str]:
+    """Everything that keeps this draft from being sent, in sentences; empty if nothing does."""
+    faults = []
+    if not draft.subject.strip():
+        faults.append("Write a subject.")
+    if not theme.plain_text(draft.html).strip() and "<img" not in draft.html:
+        faults.append("Write the message.")
+    for place, text in (
+        ("subject", draft.subject),
+        ("preview text", draft.preheader),
+        ("message", draft.html),
+    ):
+        faults += [f"In the {place}: {fault.message}" for fault in keywords.check(text)]
+    if draft.campaign.is_protected:
+        faults += notice_faults(draft.subject, draft.html)
+    return faults
+
+
+@transaction.atomic
+def pin(campaign: Campaign) -> TemplateBody:
+    """The immutable copy of the campaign's draft as it is now; the last one where nothing changed.
+
+    Raises Refused, code `draft_not_ready`, with everything that is wrong.
+    """
+    # Of two who pin at once, the second finds the first one's copy.
+    template = Template.objects.select_for_update(no_key=True).get(campaign=campaign)
+    draft = EmailDraft.objects.select_related("campaign__agency").get(campaign=campaign)
+    if faults := faults_of(draft):
+        raise Refused(" ".join(faults), "draft_not_ready")
+    wanted = email_of(draft)
+    pinned = template.bodies.select_related("email").order_by("-version").first()
+    if pinned and pinned.body == draft.html and _facts(pinned.email) == _facts(wanted):
+        return pinned
+    newest = template.bodies.aggregate(Max("version"))["version__max"] or 0
+    body = TemplateBody.objects.create(
+        template=template,
+        language=Language.ENGLISH,
+        version=newest + 1,
+        body=draft.html,
+        creator=draft.updated_by or campaign.creator,
+    )
+    wanted.body = body
+    wanted.save(force_insert=True)
+    return body
+
+
+def email_of(draft: EmailDraft) -> EmailBody:
+    """What would be pinned of it, unsaved."""
+    campaign = draft.campaign
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    from_address = draft.from_address or address
+    return EmailBody(
+        from_name=draft.from_name or name,
+        from_address=from_address,
+        reply_to=draft.reply_to or campaign.creator.email,
+        subject=draft.subject,
+        preheader=draft.preheader,
+        theme_version=theme.THEME_VERSION,
+        agency_name=campaign.agency.name,
+        has_masthead=from_address.endswith(MASTHEAD_DOMAIN),
+        tracks_opens=draft.tracks_opens,
+    )
+
+
+def composed(email: EmailBody, html: str) -> Composed:
+    """The email taken apart, to be put together for one recipient after another."""
+    return compose(
+        email.subject,
+        html,
+        email.preheader,
+        theme.Facts(
+            agency_name=email.agency_name,
+            logo_url=email.logo_url,
+            has_masthead=email.has_masthead,
+            theme_version=email.theme_version,
+        ),
+    )
+
+
+def _facts(email: EmailBody) -> dict[str, object]:
+    names = [f.attname for f in EmailBody._meta.concrete_fields if f.attname != "body_id"]
+    return {name: getattr(email, name) for name in names}
