@@ -13,6 +13,7 @@ from string import Template
 
 import lxml.html
 from css_inline import CSSInliner
+from inscriptis.css_profiles import CSS_PROFILES
 from inscriptis.html_engine import Inscriptis
 from inscriptis.model.config import ParserConfig
 
@@ -27,7 +28,7 @@ WARN_SIZE = 100 * 1024
 MAX_SIZE = 1024 * 1024
 
 MAX_PREHEADER = 150
-LINK_STYLE = "color:#0b57b5;text-decoration:underline"
+LINK_STYLE = "color:#0b57b5;text-decoration:underline;word-break:break-word"
 
 MASTHEAD = "An official email of the Singapore Government"
 CONFIDENTIALITY = (
@@ -41,7 +42,11 @@ _UNSUBSCRIBE = "https://unsubscribe.invalid/"
 _PREHEADER_PADDING = "\u034f\u200c\u00a0" * 40
 
 _inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
-_text_config = ParserConfig(display_images=True)
+_text_config = ParserConfig(
+    css=CSS_PROFILES["strict"],
+    display_images=True,
+    table_cell_separator=" | ",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +157,13 @@ def _footer(facts: Facts) -> str:
 def plain_text(html: str, *, with_addresses: bool = True) -> str:
     """Cleaned HTML for people and programs that read none. Keywords stay keywords."""
     tree = lxml.html.fromstring(f"<html><body>{html}</body></html>")
-    for link in tree.iter("a"):
-        if with_addresses:
+    if with_addresses:
+        for link in tree.iter("a"):
             _show_address(link)
+    for block in tree.xpath(
+        "//table[not(ancestor::table)] | //*[self::ul or self::ol][not(ancestor::li)]"
+    ):
+        _set_apart(block)
     lines = [line.rstrip() for line in Inscriptis(tree, _text_config).get_text().splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
@@ -164,6 +173,14 @@ def _show_address(link: lxml.html.HtmlElement) -> None:
     address = _bare(link.get("href", ""))
     if address and _bare(link.text_content()) != address:
         link.tail = f" ({address}){link.tail or ''}"
+
+
+def _set_apart(block: lxml.html.HtmlElement) -> None:
+    """Blank lines around what the converter gives none."""
+    frame = lxml.html.Element("figure")
+    frame.tail, block.tail = block.tail, None
+    block.addprevious(frame)
+    frame.append(block)
 
 
 def _bare(address: str) -> str:
