@@ -1,8 +1,10 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import validate_email
 
 from postman.accounts import codes
+from postman.accounts.keys import MAX_CONTACTS
 
 
 class OfficialEmailField(forms.EmailField):
@@ -48,3 +50,54 @@ class CodeForm(forms.Form):
                 "A code has six characters: letters, and digits from 2 to 7. No try was counted."
             )
         return code
+
+
+class ContactsField(forms.CharField):
+    """Addresses, one to a line or with commas between; a list of them once it is clean."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            label="Contacts",
+            help_text="Whom we tell before the key expires: one email address to a line, "
+            f"at most {MAX_CONTACTS}.",
+            widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+            error_messages={"required": "Give at least one email address."},
+            **kwargs,
+        )
+
+    def clean(self, value: Any) -> list[str]:
+        written = super().clean(value).replace(",", "\n").replace(";", "\n").split("\n")
+        contacts = list(dict.fromkeys(part.strip().lower() for part in written if part.strip()))
+        if not contacts:
+            raise forms.ValidationError("Give at least one email address.")
+        if len(contacts) > MAX_CONTACTS:
+            raise forms.ValidationError(f"A key can have {MAX_CONTACTS} contacts.")
+        for contact in contacts:
+            try:
+                validate_email(contact)
+            except forms.ValidationError:
+                raise forms.ValidationError(
+                    f"“{contact}” is not an email address. Write one such as name@agency.gov.sg."
+                ) from None
+        return contacts
+
+
+class KeyForm(forms.Form):
+    label = forms.CharField(
+        label="Label",
+        max_length=255,
+        help_text="What uses it, such as “Appointment system”. It cannot be changed later.",
+        error_messages={"required": "Give the key a label."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    contacts = ContactsField()
+
+    def clean_label(self) -> str:
+        label = " ".join(self.cleaned_data["label"].split())
+        if not label.isprintable():
+            raise forms.ValidationError("Take out the invisible characters.")
+        return label
+
+
+class ContactsForm(forms.Form):
+    contacts = ContactsField()

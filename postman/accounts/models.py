@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from dateutil.relativedelta import relativedelta
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
@@ -201,3 +203,49 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
+    def working(self, now: datetime) -> AccountKeyQuerySet:
+        return self.filter(revoked_at=None, expires_at__gt=now)
+
+
+class AccountKey(models.Model):
+    """A key with which a system speaks for an officer's account (/v1). Its secret is not stored.
+
+    Several at once, so that one can take another's place without a moment in which none works.
+    """
+
+    LIFE = relativedelta(months=6)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, models.PROTECT, related_name="keys")
+    label = models.CharField(max_length=255)
+    last_five = models.CharField(max_length=5)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    # Whom to tell that it is about to expire; addresses, at least one.
+    contacts = models.JSONField()
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    # Of the reminders that its contacts got, the last: so many days before.
+    reminded_days = models.PositiveSmallIntegerField(null=True)
+
+    objects = AccountKeyQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(revoked_at=None),
+                name="keys_about_to_expire",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"…{self.last_five}"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()

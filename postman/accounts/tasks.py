@@ -1,7 +1,8 @@
 from celery import shared_task
 from django.core.management import call_command
+from django.utils import timezone
 
-from postman.accounts import mails
+from postman.accounts import keys, mails
 
 
 @shared_task(name="accounts.mail_code")
@@ -24,3 +25,8 @@ def forget() -> None:
     """Sessions that ran out and codes of days ago are of no use to anyone."""
     call_command("clearsessions")
     mails.forget_old_codes()
+
+
+@shared_task(name="accounts.remind_of_keys")
+def remind_of_keys() -> None:
+    keys.remind(timezone.now())

@@ -7,6 +7,7 @@ from typing import Any
 
 import environ
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -192,6 +193,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_ROUTES = {
     "accounts.mail_*": {"queue": "urgent"},
     "accounts.forget": {"queue": "sweep"},
+    "accounts.remind_of_keys": {"queue": "sweep"},
     "messaging.send_singles": {"queue": "urgent"},
     "messaging.check_upload": {"queue": "ingest"},
     "messaging.expand": {"queue": "batch"},
@@ -240,6 +242,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,
         "options": {"expires": 5, "queue": "urgent"},
+    },
+    "remind-of-keys": {
+        "task": "accounts.remind_of_keys",
+        # 8 in the morning in Singapore, and each hour after, for what a morning missed.
+        "schedule": crontab(minute=0, hour="0-10"),
+        "options": {"expires": 600},
     },
     "accounts-forget": {
         "task": "accounts.forget",
