@@ -1,4 +1,5 @@
-"""Fetches the Singapore Government Design System and copies what pages use to static/vendor."""
+"""Fetches what pages use of others' (the Singapore Government Design System first) and copies it
+to static/vendor."""
 
 import hashlib
 import re
@@ -11,6 +12,11 @@ from postman.local import ROOT
 
 VENDOR = ROOT / "static" / "vendor" / "sgds"
 PACKAGES = ROOT / "node_modules" / "@govtechsg"
+# Whole scripts that a page includes as they are: our folder → where the package keeps it.
+SCRIPTS = {
+    "dompurify": "dompurify/dist/purify.min.js",  # HTML made safe where we may not see it
+    "papaparse": "papaparse/papaparse.min.js",  # CSV files read where we may not see them
+}
 # The browser would ask for maps that are not copied, and a manifest storage insist on them.
 FETCHES = re.compile(r"@import[^;]*|url\((?!\s*[\"']?(data:|#))[^)]*")
 # The component carries its framework's development build, which says so on every page's console.
@@ -23,7 +29,7 @@ def build() -> int:
     stamp = VENDOR / ".built-from"
     if stamp.exists() and stamp.read_text() == _fingerprint():
         return 0
-    print("Fetching the Singapore Government Design System…", flush=True)
+    print("Fetching the Singapore Government Design System and two scripts…", flush=True)
     npm = _npm()
     done = subprocess.run(
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=ROOT, check=False
@@ -66,6 +72,14 @@ def _copy() -> None:
     }
     for name, text in files.items():
         (VENDOR / name).write_text(self_contained(text), encoding="utf-8")
+    for folder, script in SCRIPTS.items():
+        _copy_script(ROOT / "node_modules" / script, VENDOR.parent / folder)
+
+
+def _copy_script(script: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / script.name).write_text(_text(script), encoding="utf-8")
 
 
 def scoped(theme: str) -> str:
