@@ -5,16 +5,21 @@ from typing import cast
 
 from django.http import Http404, HttpRequest
 
-from campaigns.models import Campaign, Membership, Role
+from campaigns.models import Campaign, Channel, Membership, Role
 from postman.accounts.models import Agency, User
 
 
 def campaign_for(
-    request: HttpRequest, campaign_id: uuid.UUID, *, owner: bool = False
+    request: HttpRequest,
+    campaign_id: uuid.UUID,
+    *,
+    owner: bool = False,
+    channel: Channel | None = None,
 ) -> tuple[Campaign, Membership]:
     """The campaign and the asker's membership; Http404 where there is none (or no owner's right).
 
-    Somebody else's campaign and one that does not exist look the same.
+    Somebody else's campaign and one that does not exist look the same. A page that only campaigns
+    of one channel have names that `channel`: the others have no such page.
     """
     membership = (
         Membership.objects.select_related("campaign__agency", "user")
@@ -24,7 +29,17 @@ def campaign_for(
     )
     if membership is None or (owner and membership.role != Role.OWNER):
         raise Http404("no such campaign")
+    if channel and membership.campaign.channel != channel:
+        raise Http404("a page of another channel")
     return membership.campaign, membership
+
+
+def email_campaign_for(request: HttpRequest, campaign_id: uuid.UUID) -> tuple[Campaign, Membership]:
+    """An email campaign whose message this person may write; Http404 for restricted members."""
+    campaign, membership = campaign_for(request, campaign_id)
+    if not campaign.is_email or membership.sees_only_own:
+        raise Http404("no message to write")
+    return campaign, membership
 
 
 def agency_of_administrator(request: HttpRequest) -> Agency:
@@ -39,8 +54,12 @@ def billed_campaign_for(request: HttpRequest, campaign_id: uuid.UUID) -> Campaig
     """A campaign whose bill this person may see: its owners, and the administrators of its agency,
     who also see those that were deleted (v2-sms §10A.10)."""
     user = cast(User, request.user)
-    found = Campaign.objects.select_related("agency").filter(id=campaign_id).first()
+    # Nothing is charged for emails.
+    billed = Campaign.objects.select_related("agency").exclude(channel=Channel.EMAIL)
+    found = billed.filter(id=campaign_id).first()
     if found and user.is_agency_administrator and found.agency_id == user.agency_id:
         return found
     campaign, _ = campaign_for(request, campaign_id, owner=True)
+    if campaign.is_email:
+        raise Http404("no bill of emails")
     return campaign

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from campaigns import sms, templating, twilio_account
@@ -222,14 +222,18 @@ def create_email_campaign(*, id: uuid.UUID, name: str, is_protected: bool, by: U
     if reason := why_not(by):
         raise NotReady(reason)
     assert by.agency  # or there had been a reason
-    campaign = Campaign.objects.create(
-        id=id,
-        agency=by.agency,
-        creator=by,
-        name=name,
-        channel=Channel.EMAIL,
-        is_protected=is_protected,
-    )
+    try:
+        with transaction.atomic():
+            campaign = Campaign.objects.create(
+                id=id,
+                agency=by.agency,
+                creator=by,
+                name=name,
+                channel=Channel.EMAIL,
+                is_protected=is_protected,
+            )
+    except IntegrityError:  # two presses at once, or somebody else's id
+        return created_from(id, by=by)
     Template.objects.create(campaign=campaign)
     EmailDraft.objects.create(campaign=campaign, updated_by=by)
     Membership.objects.create(campaign=campaign, user=by, role=Role.OWNER)

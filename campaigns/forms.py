@@ -7,9 +7,17 @@ from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.db import models
 
 from campaigns import creation, sms
-from campaigns.models import CampaignDraft, Language, RecipientType, Role
+from campaigns.models import (
+    Campaign,
+    CampaignDraft,
+    EmailDraft,
+    Language,
+    RecipientType,
+    Role,
+)
 from campaigns.twilio_account import Credentials
 from postman.accounts.forms import OfficialEmailField
 
@@ -23,6 +31,13 @@ def _sid(prefix: str, what: str) -> RegexValidator:
     )
 
 
+def _clean_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name.isprintable():
+        raise forms.ValidationError("Take out the invisible characters.")
+    return name
+
+
 class NameForm(forms.Form):
     name = forms.CharField(
         label="Campaign name",
@@ -33,10 +48,50 @@ class NameForm(forms.Form):
     )
 
     def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError("Take out the invisible characters.")
-        return name
+        return _clean_name(self.cleaned_data["name"])
+
+
+class Kind(models.TextChoices):
+    """What a new campaign can be. It stays so."""
+
+    SMS = "sms", "SMS"
+    EMAIL = "email", "Email"
+    PROTECTED = "protected", "Password-protected email"
+
+
+class NewCampaignForm(forms.Form):
+    """A name, and how the messages reach people. `campaign_id` lets a second press of the button
+    find the email campaign that the first one made."""
+
+    campaign_id = forms.UUIDField(widget=forms.HiddenInput)
+    name = forms.CharField(
+        label="Campaign name",
+        max_length=Campaign._meta.get_field("name").max_length,
+        help_text="Only you and the campaign's members see it.",
+        error_messages={"required": "Give the campaign a name."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    kind = forms.ChoiceField(
+        label="How do the messages reach people?",
+        choices=Kind.choices,
+        widget=forms.RadioSelect,
+        help_text="This cannot be changed afterwards.",
+        error_messages={"required": "Choose how the messages reach people."},
+    )
+
+    def clean_name(self) -> str:
+        return _clean_name(self.cleaned_data["name"])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        name = cleaned.get("name", "")
+        if cleaned.get("kind") == Kind.SMS and len(name) > NAME_LENGTH:
+            self.add_error(
+                "name",
+                f"The name of an SMS campaign has at most {NAME_LENGTH} characters; "
+                f"this one has {len(name)}.",
+            )
+        return cleaned
 
 
 class ChannelForm(forms.Form):
@@ -201,6 +256,65 @@ class ContentForm(forms.Form):
             if self.name_of(language) not in self.errors:
                 self.add_error(self.name_of(language), faults)
         return cleaned
+
+
+class EmailForm(forms.ModelForm):
+    """An email as it is being written. What cannot be stored is refused here; whether it can be
+    sent is another question (`email.drafts.faults_of`), so nothing is required."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+    from_address = forms.ChoiceField(
+        label="From address",
+        error_messages={"invalid_choice": "You may not send from this address."},
+    )
+
+    class Meta:
+        model = EmailDraft
+        fields = [
+            "from_name",
+            "from_address",
+            "reply_to",
+            "subject",
+            "preheader",
+            "html",
+            "shows_logo",
+            "tracks_opens",
+        ]
+        labels = {
+            "from_name": "From name",
+            "reply_to": "Replies go to",
+            "subject": "Subject",
+            "preheader": "Preview text",
+            "html": "Message",
+            "shows_logo": "Show the agency's logo at the top",
+            "tracks_opens": "Count how many people open it",
+        }
+        help_texts = {
+            "from_name": "Whom the email is from, as people see it.",
+            "reply_to": "Left blank, replies come to you.",
+            "subject": "Best in fewer than ten words.",
+            "preheader": "What an inbox shows after the subject. Left blank: how the message begins.",
+            "html": "",
+            "tracks_opens": "By an invisible image. Many mail apps load or block it for everybody.",
+        }
+        widgets = {
+            "from_name": forms.TextInput(attrs={"autocomplete": "off"}),
+            "reply_to": forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+            "subject": forms.TextInput(attrs={"autocomplete": "off"}),
+            "preheader": forms.TextInput(attrs={"autocomplete": "off"}),
+            "html": forms.Textarea(attrs={"rows": 16, "spellcheck": "true"}),
+        }
+
+    def __init__(self, *args: Any, senders: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["from_address"].choices = list(senders)  # type: ignore[attr-defined]
+
+    @property
+    def storable(self) -> dict[str, Any]:
+        """What was typed and can be stored, by field; one that cannot keeps its stored value."""
+        return {
+            name: self.cleaned_data[name] for name in self.Meta.fields if name not in self.errors
+        }
 
 
 class MemberForm(forms.Form):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import batches, billing, campaign, compose, downloads, stats, webhooks
+from .views import batches, billing, campaign, compose, downloads, message, stats, webhooks
 
 _campaign = "<campaign_id:campaign_id>/"
 _webhooks = f"{_campaign}settings/webhooks"
@@ -20,6 +20,7 @@ urlpatterns = [
     path(f"{_campaign}compose", compose.single, name="compose-single"),
     path(f"{_campaign}upload", compose.multiple, name="compose-multiple"),
     path(f"{_campaign}template.csv", compose.csv_template, name="csv-template"),
+    path(f"{_campaign}message", message.editor, name="campaign-message"),
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
     path(f"{_batch}/send", batches.send, name="batch-send"),

@@ -1,4 +1,5 @@
-"""Three steps to a new campaign. Each is a page of its own, and what is typed is kept."""
+"""A new campaign: a name and a channel; for an SMS campaign two more steps, each a page of its own,
+and what is typed is kept."""
 
 import uuid
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from campaigns import creation, sms, templating
-from campaigns.forms import ChannelForm, ContentForm, NameForm
+from campaigns.forms import ChannelForm, ContentForm, Kind, NameForm, NewCampaignForm
 from campaigns.models import Campaign, CampaignDraft, Language
 from campaigns.twilio_account import CredentialsRefused
 from postman.accounts.models import User
+from postman.ids import new_id
 
 from . import Request
 
@@ -66,11 +68,32 @@ def of_own_draft(view: View) -> View:
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: Request) -> HttpResponse:
-    form = NameForm(request.POST or None)
+    """An SMS campaign goes on to its other steps; an email campaign is made, to be written."""
+    form = NewCampaignForm(request.POST or None, initial={"campaign_id": new_id()})
     if request.method == "POST" and form.is_valid():
-        draft = CampaignDraft.objects.create(creator=request.user, name=form.cleaned_data["name"])
-        return redirect("campaign-new-channel", draft_id=draft.pk)
-    return _step(request, 1, "name", {"form": form})
+        name, kind = form.cleaned_data["name"], form.cleaned_data["kind"]
+        if kind == Kind.SMS:
+            draft = CampaignDraft.objects.create(creator=request.user, name=name)
+            return redirect("campaign-new-channel", draft_id=draft.pk)
+        if campaign := _create_email(request, form):
+            return redirect("campaign-message", campaign_id=campaign.pk)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "price": settings.SMS_PRICES["local"]}
+    return render(request, "campaigns/new.html", context, status=status)
+
+
+def _create_email(request: Request, form: NewCampaignForm) -> Campaign | None:
+    """The campaign; None where it was refused, with the reason on the form."""
+    try:
+        return creation.create_email_campaign(
+            id=form.cleaned_data["campaign_id"],
+            name=form.cleaned_data["name"],
+            is_protected=form.cleaned_data["kind"] == Kind.PROTECTED,
+            by=request.user,
+        )
+    except creation.NotReady as refusal:
+        form.add_error(None, refusal.message)
+        return None
 
 
 @creators_only

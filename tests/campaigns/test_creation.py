@@ -17,7 +17,8 @@ from campaigns.models import (
 from campaigns.sms import FOOTERS
 from messaging.sandbox import constants
 from postman.accounts.models import AuditEvent
-from tests.factories import UserFactory
+from postman.ids import new_id
+from tests.factories import EmailCampaignFactory, UserFactory
 
 STAFF = {
     "recipient_type": "internal_staff",
@@ -46,6 +47,10 @@ def url(step, draft):
     return reverse(f"campaign-new-{step}", args=[draft.pk])
 
 
+def new_campaign(**changes):
+    return {"campaign_id": str(new_id()), "name": "Flu jabs", "kind": "sms"} | changes
+
+
 def texts(**bodies):
     return {"languages": list(bodies), **{f"body_{code}": text for code, text in bodies.items()}}
 
@@ -62,7 +67,7 @@ def errors_of(response, language="english"):
 
 
 def test_three_steps_make_a_campaign(officer, browser):
-    step_2 = browser.post(reverse("campaign-new"), {"name": "  Flu   jabs "}).url
+    step_2 = browser.post(reverse("campaign-new"), new_campaign(name="  Flu   jabs ")).url
     step_3 = browser.post(step_2, {"recipient_type": "member_of_public"}).url
     done = browser.post(
         step_3,
@@ -188,7 +193,7 @@ def test_whoever_is_not_signed_in_is_sent_to_sign_in(method, client, draft):
     ],
 )
 def test_a_name_that_will_not_do_is_kept_and_refused(browser, name, reason):
-    answer = browser.post(reverse("campaign-new"), {"name": name})
+    answer = browser.post(reverse("campaign-new"), new_campaign(name=name))
 
     assert answer.status_code == 422
     assert reason in answer.context["form"].errors["name"][0]
@@ -486,4 +491,83 @@ def test_discarding_takes_the_draft_away(browser, draft):
     answer = browser.post(url("discard", draft))
 
     assert answer.url == reverse("campaign-list")
+    assert not CampaignDraft.objects.exists()
+
+
+# The channel ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "is_protected"), [("email", False), ("protected", True)])
+def test_an_email_campaign_is_made_at_once_and_leads_to_its_message(browser, kind, is_protected):
+    answer = browser.post(
+        reverse("campaign-new"), new_campaign(name="  News " + "n" * 250, kind=kind)
+    )
+
+    campaign = Campaign.objects.get()
+    assert answer.url == reverse("campaign-message", args=[campaign.pk])
+    assert campaign.name == "News " + "n" * 250
+    assert (campaign.channel, campaign.is_protected) == ("email", is_protected)
+
+
+def test_a_second_press_makes_no_second_email_campaign(browser):
+    typed = new_campaign(kind="email")
+
+    first = browser.post(reverse("campaign-new"), typed)
+    second = browser.post(reverse("campaign-new"), typed)
+
+    assert second.url == first.url
+    assert Campaign.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_presses_at_once_make_one_email_campaign(officer):
+    id_ = new_id()
+    together = threading.Barrier(2)
+
+    def press():
+        together.wait()
+        try:
+            return creation.create_email_campaign(
+                id=id_, name="News", is_protected=False, by=officer
+            ).pk
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        made = {job.result() for job in [pool.submit(press), pool.submit(press)]}
+
+    assert made == {id_}
+
+
+def test_the_id_of_somebody_elses_campaign_makes_nothing(browser):
+    theirs = EmailCampaignFactory()
+
+    answer = browser.post(
+        reverse("campaign-new"), new_campaign(campaign_id=str(theirs.pk), kind="email")
+    )
+
+    assert answer.status_code == 422
+    assert list(Campaign.objects.all()) == [theirs]
+
+
+def test_a_name_too_long_for_an_sms_campaign_is_kept_and_refused(browser):
+    answer = browser.post(reverse("campaign-new"), new_campaign(name="N" * 26))
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["name"] == [
+        "The name of an SMS campaign has at most 25 characters; this one has 26."
+    ]
+    assert answer.context["form"]["name"].value() == "N" * 26
+    assert answer.context["form"]["kind"].value() == "sms"
+
+
+@pytest.mark.parametrize("kind", ["", "telegram", None])
+def test_without_a_channel_nothing_is_made(browser, kind):
+    typed = {key: value for key, value in new_campaign(kind=kind).items() if value is not None}
+
+    answer = browser.post(reverse("campaign-new"), typed)
+
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["kind"]
+    assert not Campaign.objects.exists()
     assert not CampaignDraft.objects.exists()

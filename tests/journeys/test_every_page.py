@@ -78,6 +78,7 @@ def test_the_pages_of_creating_a_campaign(product, looks, officer):
     expect(officer.get_by_role("alert")).to_be_visible()
     looks.at(officer)
     officer.get_by_label("Campaign name").fill("Dengue")
+    officer.get_by_label("SMS").check()
     officer.get_by_role("button", name="Next").click()
     officer.get_by_label("Internal Staff").check()
     looks.at(officer)

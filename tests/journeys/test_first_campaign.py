@@ -31,6 +31,7 @@ def test_a_newcomer_signs_in_writes_a_campaign_and_sends_it_to_sixty_people(
     page.reload()
     page.get_by_role("link", name="+ Create campaign").click()
     page.get_by_label("Campaign name").fill("Flu vaccination")
+    page.get_by_label("SMS").check()
     page.get_by_role("button", name="Next").click()
     page.get_by_label("Member of Public").check()
     page.get_by_role("button", name="Next").click()

@@ -11,6 +11,7 @@ def test_an_agencys_own_twilio_account_is_checked_kept_secret_and_sends(product,
     page = officer
     page.goto("/campaigns/new")
     page.get_by_label("Campaign name").fill("Ward rosters")
+    page.get_by_label("SMS").check()
     page.get_by_role("button", name="Next").click()
     page.get_by_label("Internal Staff").check()
     page.get_by_label("Account SID").fill(constants.STAFF_ACCOUNT_SID)
