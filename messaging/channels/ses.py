@@ -1,0 +1,452 @@
+"""Email through Amazon SES: requests of its API v2, signed by botocore, over one pool of connections.
+
+https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+"""
+
+import asyncio
+import base64
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formataddr
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+import idna
+import orjson
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+from multidict import CIMultiDict
+from yarl import URL
+
+from messaging.channels.base import (
+    Accepted,
+    Attempted,
+    Found,
+    Mail,
+    Outcome,
+    OutgoingMail,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Unknown,
+)
+from messaging.channels.pool import Pool
+
+logger = logging.getLogger(__name__)
+
+SEND = "/v2/email/outbound-emails"
+# The tag by which SES says of an event which attempt it is about.
+TAG = "attempt"
+
+
+class Ses:
+    """One account in one region. Make one and keep it: it holds the connections."""
+
+    def __init__(
+        self,
+        region: str,
+        endpoint_url: str = "",
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        configuration_set: str = "",
+        untracked_configuration_set: str = "",
+        timeout: float = 30,
+        concurrency: int = 200,
+    ) -> None:
+        """Without a key, AWS's usual places are looked in: environment, profile, machine's role.
+
+        The configuration sets publish events, one of them with open tracking. Without the other,
+        nobody's opening is tracked and `configuration_set` serves all.
+        """
+        self._region = region
+        self._credentials: Credentials | None = None
+        if access_key_id and secret_access_key:
+            self._credentials = Credentials(access_key_id, secret_access_key)
+        self._configuration_sets = {
+            True: configuration_set,
+            False: untracked_configuration_set or configuration_set,
+        }
+        endpoint = endpoint_url.rstrip("/") or f"https://email.{region}.amazonaws.com"
+        self._url = URL(endpoint + SEND)
+        self._pool = Pool(concurrency, timeout)
+
+    def clean_recipient(self, value: str) -> str:
+        return clean_address(value)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    # Sending -------------------------------------------------------------------------------
+
+    async def send(self, messages: Sequence[OutgoingMail]) -> list[Outcome]:
+        signer = await self._signer()
+        if signer is None:
+            return [Unavailable("no AWS credentials")] * len(messages)
+        # As many senders as connections take the messages in turn.
+        outcomes: list[Outcome] = [Unknown()] * len(messages)
+        waiting = iter(enumerate(messages))
+
+        async def send_in_turn() -> None:
+            for place, message in waiting:
+                outcomes[place] = await self._send_one(signer, message)
+
+        senders = min(len(messages), self._pool.connections)
+        await asyncio.gather(*(send_in_turn() for _ in range(senders)))
+        for fault in {o.detail for o in outcomes if isinstance(o, Unavailable)}:
+            logger.error("emails wait, as Amazon SES does not take them: %s", fault)
+        return outcomes
+
+    async def _signer(self) -> "_Signer | None":
+        """Whoever signs this chunk. A role's credentials change, and asking for them may wait."""
+        try:
+            if self._credentials is None:
+                self._credentials = await asyncio.to_thread(get_session().get_credentials)
+            if self._credentials is None:
+                logger.error("there are no AWS credentials")
+                return None
+            frozen = await asyncio.to_thread(self._credentials.get_frozen_credentials)
+        except BotoCoreError:
+            logger.exception("the AWS credentials could not be had")
+            return None
+        return _signer_of(frozen, self._region)
+
+    async def _send_one(self, signer: "_Signer", message: OutgoingMail) -> Outcome:
+        try:
+            body = orjson.dumps(self._request(message))
+        except Refused as refused:
+            return Rejected(refused.code, str(refused))
+        except Exception:
+            logger.exception("an email could not be put together")
+            return Rejected("server_unknown_error")
+        try:
+            return _outcome(*await self._post(signer, body))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Unavailable(type(error).__name__)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return Unknown(type(error).__name__)
+        except Exception:
+            # One message's surprise must not lose the outcomes of its whole chunk.
+            logger.exception("a send ended in an unforeseen way")
+            return Unknown("unforeseen")
+
+    async def _post(
+        self, signer: "_Signer", body: bytes
+    ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
+        opened = self._pool.in_this_loop()
+        async with opened.free:
+            # Signed only now: a signature is good for five minutes.
+            headers = signer.headers(str(self._url), body)
+            async with opened.session.post(
+                self._url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status, response.headers, _fields(await response.read())
+
+    def _request(self, message: OutgoingMail) -> dict[str, Any]:
+        mail = message.mail
+        sender = _mailbox(mail.sender)
+        destination: dict[str, list[str]] = {"ToAddresses": [_ready(message.recipient)]}
+        if mail.cc:
+            destination["CcAddresses"] = list(map(_ready, mail.cc))
+        if mail.bcc:
+            destination["BccAddresses"] = list(map(_ready, mail.bcc))
+        reply_to = [_mailbox(mail.reply_to)] if mail.reply_to else []
+        _refuse_control_characters("subject", mail.subject)
+        _check_headers(mail)
+        request: dict[str, Any] = {
+            "FromEmailAddress": sender,
+            "Destination": destination,
+            "ReplyToAddresses": reply_to,
+            "Content": (
+                {"Simple": _simple(mail)}
+                if _fits_simple(mail)
+                else {"Raw": {"Data": _raw(mail, sender, destination, reply_to)}}
+            ),
+            "EmailTags": [{"Name": TAG, "Value": str(message.attempt_id)}],
+        }
+        if configuration_set := self._configuration_sets[mail.tracks_opens]:
+            request["ConfigurationSetName"] = configuration_set
+        return request
+
+    # Asking --------------------------------------------------------------------------------
+
+    async def find(self, attempts: Sequence[Attempted]) -> list[Found]:
+        """Nobody can be asked: SES keeps no list of what it sent. What it took it reports on, with
+        our tag, and that settles an attempt; of one on which nothing came, nothing is known."""
+        return []
+
+
+# Signing -----------------------------------------------------------------------------------
+
+
+class _Signer(SigV4Auth):
+    """Version 4 as botocore signs, but for the key of the day, which it would make each time."""
+
+    _days_key = ("", b"")
+
+    def headers(self, url: str, body: bytes) -> CIMultiDict[str]:
+        request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
+        self.add_auth(request)
+        return CIMultiDict(request.headers.items())
+
+    def signature(self, string_to_sign: str, request: AWSRequest) -> str:
+        day = request.context["timestamp"][:8]
+        if self._days_key[0] != day:
+            key = f"AWS4{self.credentials.secret_key}".encode()
+            for part in (day, self._region_name, self._service_name, "aws4_request"):
+                key = self._sign(key, part)
+            self._days_key = (day, key)
+        signature: str = self._sign(self._days_key[1], string_to_sign, hex=True)
+        return signature
+
+
+@lru_cache(maxsize=4)
+def _signer_of(credentials: ReadOnlyCredentials, region: str) -> _Signer:
+    return _Signer(credentials, "ses", region)
+
+
+# Addresses ---------------------------------------------------------------------------------
+
+_is_address = EmailValidator(allowlist=[])
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MAILBOX = re.compile(r"(?:(?P<name>[^<>]*)<(?P<in_brackets>[^<>]*)>|(?P<bare>[^<>]*))")
+
+
+class Refused(ValueError):
+    """This email must not leave; `code` is a delivery error of ours."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def clean_address(value: str) -> str:
+    """The address in lower case, its domain in ASCII; ValueError with a sentence.
+
+    SES takes no other letters before the @. Quoted names and numbers for domains are legal and
+    nobody's, so they are refused as the slips they are.
+    """
+    local_part, at, domain = value.strip().rpartition("@")
+    if not at:
+        raise ValueError("An email address looks like name@example.com.")
+    if not local_part.isascii():
+        raise ValueError("Before the @, only the letters a to z, digits and .!#$%&'*+/=?^_`{|}~- ")
+    try:
+        if not domain.isascii():
+            domain = idna.encode(domain, uts46=True).decode()
+        address = f"{local_part}@{domain}".lower()
+        _is_address(address)
+    except (idna.IDNAError, ValidationError):
+        raise ValueError("This is not an email address. One looks like name@example.com.") from None
+    if '"' in local_part or "[" in domain or len(local_part) > 64 or len(address) > 254:
+        raise ValueError("This is not an email address. One looks like name@example.com.")
+    return address
+
+
+def _ready(address: str) -> str:
+    """An address as it was cleaned, should somebody have forgotten to."""
+    _refuse_control_characters("recipient", address, "mail_address_invalid")
+    try:
+        return clean_address(address)
+    except ValueError as error:
+        raise Refused("mail_address_invalid", str(error)) from None
+
+
+@lru_cache(maxsize=4096)
+def _mailbox(value: str) -> str:
+    """Name and address as they stand in a header: the name quoted, or encoded as RFC 2047 says."""
+    _refuse_control_characters("sender", value)
+    parts = _MAILBOX.fullmatch(value.strip())
+    if parts is None:
+        raise Refused("mail_rejected", "The sender is not a name and an <address>.")
+    try:
+        address = clean_address(parts["in_brackets"] or parts["bare"] or "")
+    except ValueError as error:
+        raise Refused("mail_rejected", str(error)) from None
+    name = (parts["name"] or "").strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    return formataddr((name, address))
+
+
+def _refuse_control_characters(where: str, value: str, code: str = "mail_rejected") -> None:
+    """A line break in a header would begin another, with other recipients perhaps."""
+    if _CONTROL.search(value):
+        raise Refused(code, f"There is a control character in the {where}.")
+
+
+# Content -----------------------------------------------------------------------------------
+
+# Set by SES or by the request itself, which alone decides on them.
+_NOT_OURS = frozenset(
+    {
+        *("from", "sender", "reply-to", "to", "cc", "bcc", "return-path", "subject", "date"),
+        *("message-id", "received", "mime-version", "content-type", "content-disposition"),
+        *("content-transfer-encoding", "content-id"),
+    }
+)
+_is_header_name = re.compile(r"[!-9;-@A-~]{1,126}").fullmatch
+_is_simple_value = re.compile(r"[ -~]{1,995}").fullmatch
+_MOST_SIMPLE_HEADERS = 15
+
+
+def _check_headers(mail: Mail) -> None:
+    for name, value in mail.headers.items():
+        _refuse_control_characters("headers", value)
+        lower = name.lower()
+        if not _is_header_name(name) or lower in _NOT_OURS or lower.startswith("x-ses-"):
+            raise Refused("mail_rejected", "An email may not have a header of that name.")
+    for file in mail.attachments:
+        _refuse_control_characters("name of a file", file.name + file.content_type)
+
+
+def _fits_simple(mail: Mail) -> bool:
+    """Whether SES can put it together: no files, and headers as its API takes them."""
+    return (
+        not mail.attachments
+        and len(mail.headers) <= _MOST_SIMPLE_HEADERS
+        and all(map(_is_simple_value, mail.headers.values()))
+    )
+
+
+def _simple(mail: Mail) -> dict[str, Any]:
+    body = {"Html": mail.html, "Text": mail.text}
+    return {
+        "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+        "Body": {kind: {"Data": data, "Charset": "UTF-8"} for kind, data in body.items() if data},
+        "Headers": [{"Name": name, "Value": value} for name, value in mail.headers.items()],
+    }
+
+
+def _raw(
+    mail: Mail, sender: str, destination: Mapping[str, list[str]], reply_to: Iterable[str]
+) -> str:
+    """The email as it goes over the wire; blind copies stand in the request alone."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = destination["ToAddresses"]
+    if cc := destination.get("CcAddresses"):
+        message["Cc"] = cc
+    for address in reply_to:
+        message["Reply-To"] = address
+    message["Subject"] = mail.subject
+    for name, value in mail.headers.items():
+        message[name] = value
+    _fill(message, mail)
+    return base64.b64encode(message.as_bytes()).decode()
+
+
+def _fill(message: EmailMessage, mail: Mail) -> None:
+    if mail.text or not mail.html:
+        message.set_content(mail.text)
+    if mail.text and mail.html:
+        message.add_alternative(mail.html, subtype="html")
+    elif mail.html:
+        message.set_content(mail.html, subtype="html")
+    html = message.get_body(("html",))
+    for file in mail.attachments:
+        main, _, sub = file.content_type.partition("/")
+        if file.content_id and html is not None:
+            html.add_related(
+                file.data,
+                main,
+                sub,
+                cid=f"<{file.content_id}>",
+                filename=file.name,
+                disposition="inline",
+            )
+    for file in mail.attachments:
+        main, _, sub = file.content_type.partition("/")
+        if not file.content_id or html is None:
+            message.add_attachment(file.data, main, sub, filename=file.name)
+
+
+# Answers -----------------------------------------------------------------------------------
+
+_THROTTLED = ("TooManyRequestsException", "LimitExceededException", "ThrottlingException")
+# The day's quota is used up: a second is too soon to ask again.
+_DAILY = re.compile(r"daily", re.IGNORECASE)
+_DAYS_PATIENCE = 60.0
+# Faults of our account or its settings. The emails wait until they are mended.
+_OURS = ("SendingPausedException", "AccountSuspendedException", "NotFoundException")
+# What SES says in a BadRequestException where the recipient's address is what is wrong.
+_ABOUT_ADDRESS = re.compile(
+    r"final '@domain'|illegal address|local address|invalid (email )?address|user name is missing"
+    r"|domain (name )?(is missing|starts|ends|contains)",
+    re.IGNORECASE,
+)
+
+
+def _outcome(status: int, headers: Mapping[str, str], fields: Mapping[str, Any]) -> Outcome:
+    reference = fields.get("MessageId")
+    if status == 200 and isinstance(reference, str) and 0 < len(reference) <= 64:
+        return Accepted(reference)
+    # As botocore reads it: "MessageRejected:http://…" or "com.amazonaws…#MessageRejected".
+    kind = str(headers.get("x-amzn-ErrorType") or fields.get("__type") or fields.get("code") or "")
+    kind = kind.partition(":")[0].rpartition("#")[2]
+    said = str(fields.get("message") or fields.get("Message") or "")
+    if kind in _THROTTLED or status == 429:
+        patience = _DAYS_PATIENCE if _DAILY.search(said) else None
+        return Throttled(_retry_after(headers.get("Retry-After")) or patience)
+    if status == 503:
+        return Unavailable("SES says it is unavailable")
+    if kind in _OURS or status in (401, 403):
+        return Unavailable(kind or f"HTTP {status}")
+    if 400 <= status < 500 and status != 408:
+        is_address = kind == "BadRequestException" and _ABOUT_ADDRESS.search(said)
+        code = "mail_address_invalid" if is_address else "mail_rejected"
+        return Rejected(code, said, (kind or f"HTTP {status}")[:60])
+    # 500 is what SES answers when it broke, and it may have taken the email before.
+    return Unknown(f"HTTP {status}")
+
+
+def _fields(content: bytes) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(content)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _retry_after(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header or ""))
+    except ValueError:
+        return None
+
+
+# SES' words -------------------------------------------------------------------------------
+# https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+
+_MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "Send": ("sent_to_telco", ""),
+        "Delivery": ("success", ""),
+        "Open": ("opened", ""),
+        "Reject": ("failure", "mail_rejected"),
+        "Rendering Failure": ("failure", "mail_rejected"),
+    }
+)
+
+
+def meaning_of(kind: str, code: str) -> tuple[str, str] | None:
+    """What an event of SES says of an attempt: (status, error code).
+
+    `kind` is its type. `code` is `Permanent/General` for a bounce (its type and subtype), and
+    `abuse` or `abuse/OnAccountSuppressionList` for a complaint.
+    """
+    if kind == "Bounce":
+        is_hard = code.partition("/")[0] == "Permanent"
+        return ("bounced", "hard_bounce") if is_hard else ("soft_bounced", "soft_bounce")
+    if kind == "Complaint":
+        return None if "not-spam" in code.split("/") else ("complained", "complaint")
+    return _MEANINGS.get(kind)
