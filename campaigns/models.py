@@ -73,6 +73,10 @@ class Campaign(PublicIdModel):
         help_text="The email only leads to a page that opens with the recipient's password.",
     )
     name = models.CharField(max_length=255)
+    is_programmatic = models.BooleanField(
+        default=False,
+        help_text="Holds the messages of an account's own API calls: nobody is a member of it.",
+    )
     recipient_type = models.CharField(
         max_length=20, choices=RecipientType.choices, default=RecipientType.PUBLIC
     )
@@ -125,6 +129,11 @@ class Campaign(PublicIdModel):
                 name="only_emails_are_password_protected",
             ),
         ]
+            models.UniqueConstraint(
+                fields=["creator", "channel", "name"],
+                condition=models.Q(is_programmatic=True),
+                name="one_place_for_the_calls_of_an_account_per_channel_and_name",
+            ),
 
     def __str__(self) -> str:
         return self.name

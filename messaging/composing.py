@@ -3,16 +3,17 @@
 Nothing of it is stored, as it can always be put together again, byte for byte.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.headerregistry import Address
 from functools import lru_cache
 from uuid import UUID
 
-from campaigns.email import pinning
+from campaigns.email import pinning, sanitising, theme
 from campaigns.email.composing import Composed
 from campaigns.models import Channel, EmailBody, TemplateBody
 from messaging import unsubscribing
-from messaging.channels.base import Mail
+from messaging.channels.base import Attachment, Mail
+from messaging.models import Transactional
 
 
 def content(
@@ -23,6 +24,34 @@ def content(
         return _body(body_id).full_message(values)
     email, composed = _email(body_id)
     return mail(email, composed, recipient, values, unsubscribing.url_of(campaign_id, recipient))
+
+
+def own_contents(message_ids: Sequence[UUID]) -> dict[UUID, str | Mail]:
+    """Message → what is sent, of messages whose text is their own; a faulty one is left out."""
+    if not message_ids:
+        return {}
+    found = Transactional.objects.filter(message__in=message_ids).prefetch_related("files")
+    return {row.message_id: _own_content(row) for row in found}
+
+
+def _own_content(row: Transactional) -> str | Mail:
+    content = row.content
+    if row.channel != Channel.EMAIL:
+        return str(content["body"])
+    return Mail(
+        sender=content["from"],
+        subject=content["subject"],
+        html=sanitising.clean(content["body"]).html,
+        text=theme.plain_text(content["body"]),
+        reply_to=content["reply_to"],
+        cc=tuple(content["cc"]),
+        bcc=tuple(content["bcc"]),
+        attachments=tuple(
+            Attachment(file.name, file.content_type, bytes(file.data), file.content_id)
+            for file in row.files.all()
+        ),
+        tracks_opens=not content["disable_tracking"],
+    )
 
 
 def mail(

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple, Self
 from uuid import UUID
 
@@ -43,6 +44,7 @@ from messaging.models import (
     BatchStatus,
     Counter,
     Message,
+    Transactional,
     Webhook,
 )
 from messaging.providers import account_of, callback_url, channel_of, kind_of, start
@@ -52,6 +54,8 @@ from postman.ids import new_ids, now_ms
 logger = logging.getLogger(__name__)
 
 CHUNK = 500
+# Bytes of attached files that a chunk may hold at most, as all of it is in memory at once.
+MOST_ATTACHED = 32 * 1024 * 1024
 EXPAND_CHUNK = 5_000
 EVENTS_CHUNK = 1_000
 # How many chunks a process has on their way at once: while one is with the provider, the next is
@@ -235,7 +239,8 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     now = now_ms()
     lease_until = now + LEASE
     found = _due_of(batch_id, now, limit)
-    due = _in_pace(_without_suppressed(found, batch_id, now), batch_id, now)
+    found = _without_suppressed(found, batch_id, now)
+    due = _in_pace(found if batch_id else _light_enough(found), batch_id, now)
     if not due:
         return []
     with connection.cursor() as cursor:
@@ -265,7 +270,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
                     updated_at = excluded.updated_at
                 RETURNING id, message_id
             )
-            SELECT attempted.id, campaign_id, template_body_id, recipient, values, was
+            SELECT attempted.id, campaign_id, template_body_id, recipient, values, was, claimed.id
             FROM claimed JOIN attempted ON attempted.message_id = claimed.id
             """,
             {
@@ -280,6 +285,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
         before = Tally(row[5] for row in rows if row[1] == campaign_id)
         changes = {status: -n for status, n in before.items()} | {"sending": before.total()}
         count(campaign_id, batch_id, changes)
+    own = composing.own_contents([row[6] for row in rows if row[2] is None])
     return [
         Claimed(
             attempt_id,
@@ -287,9 +293,9 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
             batch_id,
             recipient,
             lease_until,
-            _content(campaign_id, body, recipient, values),
+            _content(campaign_id, body, recipient, values) if body else own.get(message_id),
         )
-        for attempt_id, campaign_id, body, recipient, values, _ in rows
+        for attempt_id, campaign_id, body, recipient, values, _, message_id in rows
     ]
 
 
@@ -349,6 +355,8 @@ def _without_suppressed(due: list[Due], batch_id: UUID | None, now: datetime) ->
             WHERE m.id = stood.id AND m.id = ANY(%(due)s) AND campaign.id = m.campaign_id
                 AND suppression.recipient = m.recipient AND suppression.lifted_at IS NULL
                 AND COALESCE(suppression.agency_id, campaign.agency_id) = campaign.agency_id
+                -- Nobody unsubscribes from a system's own mails, such as a one-time password.
+                AND (NOT campaign.is_programmatic OR suppression.agency_id IS NULL)
             RETURNING m.id, m.campaign_id, stood.status, m.attempts_made
             """,
             {"due": [message.id for message in emails], "now": now},
@@ -364,6 +372,18 @@ def _without_suppressed(due: list[Due], batch_id: UUID | None, now: datetime) ->
         count(campaign_id, batch_id, {was: -number, Status.SUPPRESSED.value: number})
     over = {id_ for id_, *_ in ended}
     return [message for message in due if message.id not in over]
+
+
+def _light_enough(due: list[Due]) -> list[Due]:
+    """As many of them as their attached files leave room for in memory; at least one."""
+    emails = [message.id for message in due if kind_of(message.campaign_id) == Kind.EMAIL]
+    if not emails:
+        return due
+    heavy = Transactional.objects.filter(message__in=emails, attachment_bytes__gt=0)
+    size_of = dict(heavy.values_list("message", "attachment_bytes"))
+    totals = accumulate(size_of.get(message.id, 0) for message in due)
+    light = sum(total <= MOST_ATTACHED for total in totals)
+    return due[: max(1, light)]
 
 
 def _in_pace(due: Sequence[Due], batch_id: UUID | None, now: datetime) -> list[UUID]:

@@ -112,7 +112,7 @@ def _log(campaign: Campaign, pages: Iterator[list[Message]]) -> Iterator[list[An
                 "batch" if message.batch_id else "single",
                 f"batch_{message.batch_id}" if message.batch_id else "",
                 message.recipient,
-                bodies[message.template_body_id].language,
+                bodies[message.template_body_id].language if message.template_body_id else "",
                 *(message.values.get(name, "") for name in names),
                 message.status,
                 error.type if error else "",

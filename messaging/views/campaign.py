@@ -17,15 +17,24 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns import sms
 from campaigns.access import campaign_for
-from campaigns.models import Language, Membership
+from campaigns.models import Campaign, Language, Membership
 from campaigns.templatetags.postman import phone
 from messaging import sending
-from messaging.forms import MessageFilter
-from messaging.models import Attempt, Batch, Message, MessageQuerySet
-from messaging.states import PAGE_GROUPS, TERMINAL, Status
+from messaging.forms import EmailFilter, MessageFilter
+from messaging.models import (
+    SENT_STATUSES,
+    Attempt,
+    Batch,
+    Message,
+    MessageQuerySet,
+    Suppression,
+    SuppressionQuerySet,
+)
+from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, TERMINAL, Status
 from postman.errors import Refused
 from postman.ids import parse_public_id
 
+from . import steps
 from .paging import BY_ROW, NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -40,6 +49,8 @@ WATCHED_FOR = timedelta(minutes=10)
 def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
     _note_opening(membership)
+    if campaign.is_email:
+        return recipients(request, campaign, membership)
     filters = MessageFilter(request.GET)
     asked = filters.asked
     batch_id = parse_public_id(asked["batch"], "batch")
@@ -119,6 +130,62 @@ def _short(value: str) -> str:
     return value if len(value) <= 60 else f"{value[:59]}…"
 
 
+# Emails ------------------------------------------------------------------------------------
+
+
+def recipients(request: HttpRequest, campaign: Campaign, membership: Membership) -> HttpResponse:
+    """Everybody whom an email campaign wrote to; until there is somebody, the work to be done."""
+    batches = Batch.objects.visible_to(membership)
+    if not request.GET and not batches.filter(status__in=SENT_STATUSES).exists():
+        return redirect(
+            steps.next_of(steps.steps_of(campaign, membership))
+            or reverse("compose-multiple", args=[campaign.pk])
+        )
+    filters = EmailFilter(request.GET)
+    batch_id = parse_public_id(filters.asked["batch"], "batch")
+    if batch_id:
+        messages = messages_of_batch(membership, batch_id)
+    else:
+        messages = Message.objects.visible_to(membership)
+    order = BY_ROW if batch_id else NEWEST_FIRST
+    found = _emails(messages, campaign, filters.asked).select_related("batch")
+    page = page_of(found, request.GET, order, size=PAGE_SIZE)
+    return render_page(
+        request,
+        "messaging/email_recipients.html",
+        "messaging/_email_recipients.html",
+        {
+            "campaign": campaign,
+            "membership": membership,
+            "tab": "messages",
+            "filters": filters,
+            "batch_id": batch_id,
+            "messages": page.rows,
+            "page": page,
+            "is_filtered": filters.is_filtered,
+            "updated_at": timezone.now(),
+        },
+    )
+
+
+def _emails(
+    messages: MessageQuerySet, campaign: Campaign, asked: dict[str, str]
+) -> MessageQuerySet:
+    if part := asked["search"].replace("\0", "").strip().lower():
+        messages = messages.filter(recipient__contains=part)
+    if asked["status"] == "unsubscribed":
+        return messages.filter(recipient__in=unsubscribed_from(campaign).values("recipient"))
+    if statuses := EMAIL_GROUPS.get(asked["status"]):
+        messages = messages.filter(status__in=[str(status) for status in statuses])
+    return messages
+
+
+def unsubscribed_from(campaign: Campaign) -> SuppressionQuerySet:
+    """Those who used the link in an email of this campaign, and have not taken it back."""
+    reason = Suppression.Reason.UNSUBSCRIBED
+    return Suppression.objects.standing().filter(campaign=campaign, reason=reason)
+
+
 @require_safe
 @login_required
 def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
@@ -128,6 +195,8 @@ def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID)
     )
     message = get_object_or_404(messages, pk=message_id)
     attempts = Attempt.objects.filter(message=message).order_by("number")
+    body = message.template_body
+    assert body  # only a message of an account's own call has none, and it is on no page
     return render_page(
         request,
         "messaging/message.html",
@@ -136,8 +205,8 @@ def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID)
             "campaign": campaign,
             "membership": membership,
             "message": message,
-            "language": Language(message.template_body.language),
-            "lang": sms.LANGUAGE_TAGS[message.template_body.language],
+            "language": Language(body.language),
+            "lang": sms.LANGUAGE_TAGS[body.language],
             "status_label": Status(message.status).label,
             "is_unknown": message.status == Status.UNKNOWN,
             "may_retry": message.can_retry and (not message.batch or message.batch.is_retryable),

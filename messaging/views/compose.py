@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from campaigns import sms
 from campaigns.access import campaign_for
-from campaigns.models import Campaign, Membership
+from campaigns.models import Campaign, Channel, Membership
 from messaging import exports, sending
 from messaging.forms import ComposeForm, UploadForm, placeholders
 from messaging.models import Message
@@ -27,7 +27,7 @@ from .uploads import SizeLimit
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
-    campaign, membership = campaign_for(request, campaign_id)
+    campaign, membership = campaign_for(request, campaign_id, channel=Channel.SMS)
     if request.method != "POST":
         return _single_page(
             request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
@@ -58,6 +58,7 @@ def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | N
         earlier.campaign_id == membership.campaign_id
         and earlier.creator_id == membership.user_id
         and (earlier.recipient, earlier.values) == (form.recipient, form.values)
+        and earlier.template_body is not None
         and earlier.template_body.language == typed["language"]
     )
     if is_same:
