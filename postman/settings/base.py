@@ -273,6 +273,8 @@ EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
 LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
+# Added to the display name of a campaign's emails where it is not the one on record.
+MAIL_VIA = env.str("MAIL_VIA", "via Postman")
 ANYMAIL: dict = {}
 AWS_REGION = env.str("AWS_REGION", "ap-southeast-1")
 DEMO_OFFICER = ""  # whom the sign-in page of the demo names
