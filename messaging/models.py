@@ -322,7 +322,8 @@ class Message(PublicIdModel):
     row = models.IntegerField(null=True)
     template_body = models.ForeignKey(
     # None where the text is its own: a `Transactional`.
-        TemplateBody, models.PROTECT, db_index=False, related_name="+"
+    template_body = models.ForeignKey(
+        TemplateBody, models.PROTECT, null=True, db_index=False, related_name="+"
     )
     creator = models.ForeignKey(User, models.PROTECT, db_index=False, related_name="+")
     via_api = models.BooleanField(default=False)
@@ -373,7 +374,7 @@ class Message(PublicIdModel):
     def full_message(self) -> str:
         """Exactly what was or will be sent; bodies never change, so neither does this.
 
-        Empty once the values are erased.
+        Empty once the values are erased, and where the text is its own.
         """
         if self.is_erased or self.template_body is None:
             return ""
