@@ -7,11 +7,11 @@ messages only when an officer says send, so a file that turns out bad leaves not
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -21,10 +21,12 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from campaigns.models import TemplateBody
+from campaigns.email import pinning
+from campaigns.models import Campaign
 from campaigns.phone_numbers import clean_recipient
 from messaging import recipients
-from messaging.models import Batch, BatchStatus, StagedRow
+from messaging.models import Batch, BatchStatus, StagedRow, Suppression
+from postman.errors import Refused
 from postman.ids import new_ids, now_ms
 
 logger = logging.getLogger(__name__)
@@ -83,33 +85,96 @@ def _take(batch_id: UUID) -> Batch | None:
     return Batch.objects.select_related("campaign").get(id=batch_id)
 
 
+# What is read ------------------------------------------------------------------------------------
+
+
+class _Kind(NamedTuple):
+    """How the files of a campaign are read, and what its rows are staged with."""
+
+    rows: recipients.Rows
+    # By `Row.language`: the id of the text that the row will be sent in.
+    bodies: dict[str, str]
+    # What the database has to add to the summary of the rows that were staged.
+    look_up: Callable[[Batch], dict[str, Any]]
+
+
+def _kind_of(campaign: Campaign) -> _Kind:
+    """The one place that knows of all kinds; raises Refused where there is nothing to send yet."""
+    if campaign.is_email:
+        return _emails(campaign)
+    return _sms(campaign)
+
+
+def _sms(campaign: Campaign) -> _Kind:
+    bodies = campaign.bodies
+    rows = recipients.SmsRows(
+        template={language: body.body for language, body in bodies.items()},
+        variables=campaign.variables,
+        clean_recipient=partial(
+            clean_recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"
+        ),
+        header=next(iter(bodies.values())).header,
+        notice=settings.TRAINING_NOTICE,
+    )
+    ids = {language: str(body.id) for language, body in bodies.items()}
+    return _Kind(rows, ids, look_up=lambda batch: {})
+
+
+def _emails(campaign: Campaign) -> _Kind:
+    rows = recipients.EmailRows(campaign.variables)
+    bodies = {"": str(pinning.pin(campaign).id)}
+    return _Kind(rows, bodies, look_up=lambda batch: {"suppressed": _suppressed(batch)})
+
+
+def _suppressed(batch: Batch) -> dict[str, int]:
+    """Reason → how many staged rows are of somebody who is not to be written to.
+
+    They stay staged: whoever is suppressed when the batch becomes messages is what counts
+    (`delivery.expand`), and that may be others by then.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH first_reason AS (
+                SELECT DISTINCT ON (recipient) recipient, reason FROM messaging_suppression
+                WHERE lifted_at IS NULL AND (agency_id IS NULL OR agency_id = %(agency)s)
+                ORDER BY recipient, id
+            )
+            SELECT reason, count(*)
+            FROM messaging_stagedrow staged JOIN first_reason USING (recipient)
+            WHERE staged.batch_id = %(batch)s GROUP BY reason
+            """,
+            {"agency": batch.campaign.agency_id, "batch": batch.id},
+        )
+        return dict.fromkeys(Suppression.Reason.values, 0) | dict(cursor.fetchall())
+
+
+# Checking ----------------------------------------------------------------------------------------
+
+
 def _check(batch: Batch) -> None:
-    bodies = batch.campaign.bodies
+    try:
+        kind = _kind_of(batch.campaign)
+    except Refused as refused:
+        fault = {"code": refused.code, "message": refused.message}
+        _finish(batch, BatchStatus.INVALID, file_fault=fault)
+        return
     with (
         batch.file.open("rb") as file,
         tempfile.TemporaryFile("w+", newline="", encoding="utf-8-sig") as report,
     ):
         reader = recipients.read(
-            cast(BinaryIO, file),
-            template={language: body.body for language, body in bodies.items()},
-            variables=batch.campaign.variables,
-            clean_recipient=partial(
-                clean_recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"
-            ),
-            header=next(iter(bodies.values())).header,
-            notice=settings.TRAINING_NOTICE,
-            max_rows=settings.BATCH_ROW_LIMIT,
-            report=report,
+            cast(BinaryIO, file), kind.rows, max_rows=settings.BATCH_ROW_LIMIT, report=report
         )
         try:
             chunks = iter(reader)
-            while _stage(batch, islice(chunks, CHUNKS), bodies, reader):
+            while _stage(batch, islice(chunks, CHUNKS), kind.bodies, reader):
                 pass
-        except recipients.FileFault as fault:
+        except recipients.FileFault as unreadable:
             _finish(
                 batch,
                 BatchStatus.INVALID,
-                file_fault={"code": fault.code, "message": _storable(fault.message)},
+                file_fault={"code": unreadable.code, "message": _storable(unreadable.message)},
             )
             return
         if reader.rows_bad:
@@ -120,7 +185,7 @@ def _check(batch: Batch) -> None:
                 BatchStatus.READY,
                 rows_checked=reader.rows_total,
                 total_messages=reader.rows_total,
-                summary=_summary(reader),
+                summary=kind.rows.summary() | kind.look_up(batch),
             )
 
 
@@ -128,17 +193,16 @@ def _check(batch: Batch) -> None:
 def _stage(
     batch: Batch,
     chunks: Iterator[Sequence[recipients.Row]],
-    bodies: dict[str, TemplateBody],
+    bodies: dict[str, str],
     reader: recipients.Reader,
 ) -> bool:
     """Store some chunks, and how far the check is; False when there are no more."""
-    ids = {language: str(body.id) for language, body in bodies.items()}
     read = 0
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for read, chunk in enumerate(chunks, 1):  # noqa: B007
             if not reader.rows_bad:
                 # PostgreSQL stores these rows while the next are read.
-                copy.write(_lines(str(batch.id), chunk, ids))
+                copy.write(_lines(str(batch.id), chunk, bodies))
     _progress(
         batch,
         rows_checked=reader.rows_total,
@@ -193,27 +257,13 @@ def _refuse(batch: Batch, reader: recipients.Reader, report: io.TextIOBase) -> N
             }
             for fault in reader.faults
         ],
-        summary=_summary(reader),
+        summary=reader.rows.summary(),
     )
 
 
 def _storable(text: str) -> str:
     """PostgreSQL takes every character of a file but this one."""
     return text.replace("\0", "\ufffd")
-
-
-def _summary(reader: recipients.Reader) -> dict[str, Any]:
-    return {
-        "languages": reader.languages,
-        "segments": reader.segments,
-        "segments_min": reader.segments_min,
-        "segments_max": reader.segments_max,
-        "segments_total": reader.segments_total,
-        "cost_micros": reader.cost_micros,
-        "duplicates": reader.duplicates,
-        "file_has_unicode": reader.file_has_unicode,
-        "file_has_avoidable_expensive_character": reader.file_has_avoidable_expensive_character,
-    }
 
 
 def _finish(batch: Batch, status: BatchStatus, **facts: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from campaigns.email import pinning
 from messaging import ingest, sending
 from messaging.models import Batch, BatchStatus, Message, StagedRow
 from postman.errors import Refused
@@ -130,3 +131,18 @@ def test_a_zero_byte_is_the_fault_of_the_file_and_not_ours(campaign, content):
     assert batch.status == BatchStatus.INVALID
     assert batch.first_faults or batch.file_fault["code"] != "internal_error"
     assert "internal_error" not in str(batch.file_fault)
+
+
+# Emails --------------------------------------------------------------------------------------
+
+
+def test_a_list_of_emails_is_staged_with_the_message_pinned_as_it_is_now(email_campaign):
+    batch = upload(
+        email_campaign, b"Recipient,Name,Clinic,Block\n Mei@Example.com ,Mei Ling,Bedok,2\n"
+    )
+
+    assert (batch.status, batch.total_messages, batch.file_fault) == (BatchStatus.READY, 1, None)
+    row = StagedRow.objects.get(batch=batch)
+    assert (row.row, row.recipient, row.segments) == (2, "mei@example.com", 1)
+    assert row.values == {"name": "Mei Ling", "clinic": "Bedok", "block": "2"}
+    assert row.template_body == pinning.pin(email_campaign)

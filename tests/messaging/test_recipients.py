@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from campaigns import sms, templating
 from campaigns.phone_numbers import clean_recipient
 from messaging import recipients
-from messaging.recipients import FileFault
+from messaging.recipients import FileFault, SmsRows
 
 ENGLISH = "Dear {{name}}, your visit to {{clinic}} is confirmed."
 CHINESE = "{{name}}，您在{{clinic}}的预约已确认。"
@@ -18,6 +18,7 @@ GOOD = "recipient,language,name,clinic\n6581230001,english,Mei Ling,Clementi Cli
 
 
 def reader_of(content, encoding="utf-8", **changes):
+    reading = {name: changes.pop(name) for name in ("max_rows", "report") if name in changes}
     arguments = {
         "template": {"english": ENGLISH, "chinese": CHINESE},
         "variables": ["name", "clinic"],
@@ -26,7 +27,7 @@ def reader_of(content, encoding="utf-8", **changes):
         **changes,
     }
     content = content if isinstance(content, bytes) else content.encode(encoding)
-    return recipients.read(io.BytesIO(content), **arguments)
+    return recipients.read(io.BytesIO(content), SmsRows(**arguments), **reading)
 
 
 def rows_of(content, **changes):
@@ -148,13 +149,13 @@ def test_a_template_without_variables_needs_two_columns():
 
 def test_the_file_is_left_open_for_its_owner():
     file = io.BytesIO(GOOD.encode())
-    reader = recipients.read(
-        file,
+    rows = SmsRows(
         template={"english": ENGLISH},
         variables=["name", "clinic"],
         clean_recipient=clean_recipient,
         header="Ministry of Parks",
     )
+    reader = recipients.read(file, rows)
 
     list(reader)
 
@@ -471,11 +472,15 @@ def test_good_rows_are_read_on_after_bad_ones_and_all_are_counted():
     assert [row.number for row in rows] == [2, 4, 6, 7]
     assert (reader.rows_total, reader.rows_good, reader.rows_bad) == (6, 4, 2)
     assert reader.errors_total == 3
-    assert reader.languages == {"english": 3, "chinese": 1}
-    assert reader.segments == {"local": {1: 3}, "foreign": {2: 1}}
-    assert (reader.segments_min, reader.segments_max, reader.segments_total) == (1, 2, 5)
-    assert reader.cost_micros == 3 * 46_000 + 2 * 230_000
-    assert reader.duplicates == 1
+    assert reader.rows.languages == {"english": 3, "chinese": 1}
+    assert reader.rows.segments == {"local": {1: 3}, "foreign": {2: 1}}
+    assert (reader.rows.segments_min, reader.rows.segments_max, reader.rows.segments_total) == (
+        1,
+        2,
+        5,
+    )
+    assert reader.rows.cost_micros == 3 * 46_000 + 2 * 230_000
+    assert reader.rows.duplicates == 1
 
 
 def test_repeated_numbers_are_counted_at_home_and_abroad():
@@ -485,7 +490,7 @@ def test_repeated_numbers_are_counted_at_home_and_abroad():
 
     list(reader)
 
-    assert reader.duplicates == 5
+    assert reader.rows.duplicates == 5
 
 
 @pytest.mark.parametrize(
@@ -505,8 +510,8 @@ def test_what_makes_messages_expensive_is_flagged(language, value, unicode, avoi
 
     list(reader)
 
-    assert reader.file_has_unicode is unicode
-    assert reader.file_has_avoidable_expensive_character is avoidable
+    assert reader.rows.file_has_unicode is unicode
+    assert reader.rows.file_has_avoidable_expensive_character is avoidable
 
 
 def test_a_chunk_comes_after_every_so_many_rows_read_also_where_all_of_them_were_bad():
