@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from messaging import providers, tasks
 from messaging.callbacks import inbox
-from messaging.channels.base import InvalidSignature
+from messaging.channels.base import Callback, InvalidSignature
 from postman.celery import ring
 
 logger = logging.getLogger(__name__)
@@ -35,10 +35,12 @@ def twilio_callback(
         return _refuse("the address is not ours")
     try:
         events = providers.channel_of(account).read_events(
-            f"{settings.CALLBACK_URL}{request.get_full_path()}",
-            request.POST.dict(),
-            # `request.headers` would take apart all the others as well.
-            request.META.get("HTTP_X_TWILIO_SIGNATURE", ""),
+            Callback(
+                f"{settings.CALLBACK_URL}{request.get_full_path()}",
+                request.POST.dict(),
+                # `request.headers` would take apart all the others as well.
+                request.META.get("HTTP_X_TWILIO_SIGNATURE", ""),
+            )
         )
     except InvalidSignature:
         return _refuse("the signature is not Twilio's")

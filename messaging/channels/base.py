@@ -157,8 +157,23 @@ class Event:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A call of a provider's: the whole address it called, and of what it sent those parts by which
+    its channel knows it and reads it."""
+
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signature: str = ""
+    body: bytes = field(default=b"", repr=False)
+
+
 class InvalidSignature(Exception):
     """A report that the provider did not sign: nothing in it may be believed."""
+
+
+class NotNow(Exception):
+    """Whether a report is the provider's cannot be told at the moment: let it come again."""
 
 
 class Channel(Protocol):
@@ -178,8 +193,8 @@ class Channel(Protocol):
         """Let go of connections; it may be used again."""
         ...
 
-    def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
-        """What a callback reports; InvalidSignature if it is not the provider's."""
+    def read_events(self, callback: Callback) -> list[Event]:
+        """What a callback reports; InvalidSignature if it is not the provider's, or NotNow."""
         ...
 
 

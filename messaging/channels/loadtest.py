@@ -3,13 +3,14 @@
 Nothing ever reports on a message, so it stays `sent`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from campaigns import phone_numbers
 from messaging.channels.base import (
     Accepted,
     Attempted,
+    Callback,
     Event,
     Found,
     InvalidSignature,
@@ -36,5 +37,5 @@ class Loadtest:
     async def close(self) -> None:
         pass
 
-    def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
+    def read_events(self, callback: Callback) -> list[Event]:
         raise InvalidSignature("nobody reports on the messages of a load test")

@@ -7,13 +7,15 @@ import asyncio
 import base64
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formataddr
+from email.utils import formataddr, parseaddr
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import idna
@@ -28,9 +30,12 @@ from django.core.validators import EmailValidator
 from multidict import CIMultiDict
 from yarl import URL
 
+from messaging.channels import sns
 from messaging.channels.base import (
     Accepted,
     Attempted,
+    Callback,
+    Event,
     Found,
     Mail,
     Outcome,
@@ -60,13 +65,15 @@ class Ses:
         secret_access_key: str | None = None,
         configuration_set: str = "",
         untracked_configuration_set: str = "",
+        topic_arns: Iterable[str] = (),
+        sns_sandbox_url: str = "",
         timeout: float = 30,
         concurrency: int = 200,
     ) -> None:
         """Without a key, AWS's usual places are looked in: environment, profile, machine's role.
 
-        The configuration sets publish events, one of them with open tracking. Without the other,
-        nobody's opening is tracked and `configuration_set` serves all.
+        The configuration sets publish events to the topics, one of the sets with open tracking.
+        Without the other, `configuration_set` serves all.
         """
         self._region = region
         self._credentials: Credentials | None = None
@@ -79,6 +86,7 @@ class Ses:
         endpoint = endpoint_url.rstrip("/") or f"https://email.{region}.amazonaws.com"
         self._url = URL(endpoint + SEND)
         self._pool = Pool(concurrency, timeout)
+        self._topics = sns.Topics(topic_arns, sns_sandbox_url)
 
     def clean_recipient(self, value: str) -> str:
         return clean_address(value)
@@ -183,6 +191,124 @@ class Ses:
         """Nobody can be asked: SES keeps no list of what it sent. What it took it reports on, with
         our tag, and that settles an attempt; of one on which nothing came, nothing is known."""
         return []
+
+    # Hearing -------------------------------------------------------------------------------
+
+    def read_events(self, callback: Callback) -> list[Event]:
+        """The event in a call of SNS, with no attempt where the email was not one of ours.
+
+        Nothing where it says nothing of the recipient: the copies' own fates are not counted. A
+        subscription to one of our topics is confirmed on the way.
+        """
+        message = self._topics.verified(callback.body)
+        if message["Type"] == sns.SUBSCRIBED:
+            self._topics.confirm(message)
+        elif message["Type"] == sns.UNSUBSCRIBED:
+            logger.warning("the subscription to an SNS topic has ended: no more reports come")
+        else:
+            return _events(_fields(message["Message"].encode()))
+        return []
+
+
+# Events ------------------------------------------------------------------------------------
+
+# Who an event is about, where it is about a person and not about the email.
+_RECIPIENTS: Mapping[str, Callable[[Any], list[str]]] = MappingProxyType(
+    {
+        "Delivery": lambda delivery: delivery["recipients"],
+        "Bounce": lambda bounce: [r["emailAddress"] for r in bounce["bouncedRecipients"]],
+        "Complaint": lambda spam: [r["emailAddress"] for r in spam["complainedRecipients"]],
+        "DeliveryDelay": lambda delay: [r["emailAddress"] for r in delay["delayedRecipients"]],
+    }
+)
+# What is kept of an event: nothing that names a person, as diagnostic texts and user agents do.
+_KEPT = (
+    *("timestamp", "bounceType", "bounceSubType", "feedbackId", "complaintFeedbackType"),
+    *("complaintSubType", "arrivalDate", "delayType", "processingTimeMillis", "reason"),
+    *("templateName",),
+)
+_UNHEARD = ("Click", "Subscription")
+_LONGEST_REFERENCE = 64
+
+
+def _events(event: Mapping[str, Any]) -> list[Event]:
+    """At most one. What is not an event of SES (it tries a new topic with a plain sentence) is
+    nothing, though SNS signed it."""
+    try:
+        kind, mail = event["eventType"], event["mail"]
+        about = event.get(_FIELD_OF.get(kind, kind.lower())) or {}
+        if kind in _UNHEARD or not _is_about_the_recipient(kind, about, mail):
+            return []
+        reference = mail["messageId"]
+        if not 0 < len(reference) <= _LONGEST_REFERENCE:
+            raise ValueError("a reference that SES does not make")
+        return [
+            Event(
+                provider_event_id=_event_id(kind, about, reference),
+                reference=reference,
+                attempt_id=_attempt(mail.get("tags") or {}),
+                kind=kind[:20],
+                code=_code(kind, about)[:60],
+                raw=_raw_of(kind, about, mail),
+                at=datetime.now(UTC),
+            )
+        ]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        logger.warning("SNS told what is no event of SES: %s", type(error).__name__)
+        return []
+
+
+_FIELD_OF = MappingProxyType({"DeliveryDelay": "deliveryDelay", "Rendering Failure": "failure"})
+
+
+def _is_about_the_recipient(kind: str, about: Any, mail: Mapping[str, Any]) -> bool:
+    if kind not in _RECIPIENTS:
+        return True
+    main = _bare(mail["destination"][0])
+    return any(_bare(address) == main for address in _RECIPIENTS[kind](about))
+
+
+def _bare(address: str) -> str:
+    return parseaddr(address)[1].lower()
+
+
+def _event_id(kind: str, about: Mapping[str, Any], reference: str) -> str:
+    """The same whenever SES or SNS tells the same again. Of an email's openings the first counts."""
+    if kind == "DeliveryDelay":
+        return f"{reference}:{kind}:{about['timestamp']}"[:120]
+    return f"{kind}:{about.get('feedbackId') or reference}"[:120]
+
+
+def _attempt(tags: Mapping[str, Sequence[str]]) -> UUID | None:
+    try:
+        return UUID(tags[TAG][0])
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _code(kind: str, about: Mapping[str, Any]) -> str:
+    if kind == "Bounce":
+        return f"{about['bounceType']}/{about['bounceSubType']}"
+    if kind == "Complaint":
+        parts = (about.get("complaintFeedbackType"), about.get("complaintSubType"))
+        return "/".join(filter(None, parts))
+    if kind == "DeliveryDelay":
+        return str(about.get("delayType") or "")
+    return ""
+
+
+def _raw_of(kind: str, about: Mapping[str, Any], mail: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: about[name] for name in _KEPT if isinstance(about.get(name), str | int)}
+    if kind == "Bounce":
+        main = _bare(mail["destination"][0])
+        kept |= {
+            name: recipient[name]
+            for recipient in about["bouncedRecipients"]
+            if _bare(recipient["emailAddress"]) == main
+            for name in ("action", "status")
+            if isinstance(recipient.get(name), str)
+        }
+    return kept
 
 
 # Signing -----------------------------------------------------------------------------------

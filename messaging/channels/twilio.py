@@ -29,6 +29,7 @@ from messaging.channels.base import (
     DELIVERY_ERRORS,
     Accepted,
     Attempted,
+    Callback,
     DeliveryError,
     Event,
     Found,
@@ -177,13 +178,14 @@ class Twilio:
 
     # Hearing -------------------------------------------------------------------------------
 
-    def read_events(self, url: str, params: Mapping[str, str], signature: str) -> list[Event]:
-        """The report in a status callback; `url` is the whole address that Twilio called.
+    def read_events(self, callback: Callback) -> list[Event]:
+        """The report in a status callback.
 
         An account whose Auth Token we were not given cannot be checked: the caller must have
         made the address one that nobody can guess.
         """
-        if self._validator and not _is_signed(self._validator, url, params, signature or ""):
+        url, params = callback.url, callback.params
+        if self._validator and not _is_signed(self._validator, url, params, callback.signature):
             raise InvalidSignature
         if params.get("AccountSid") != self._account_sid:
             raise InvalidSignature

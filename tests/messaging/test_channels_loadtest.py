@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
 from messaging import delivery, providers
-from messaging.channels.base import InvalidSignature
+from messaging.channels.base import Callback, InvalidSignature
 from messaging.channels.loadtest import Loadtest
 from messaging.models import Attempt, Message
 from tests.messaging.builders import accepted_batch, report, single
@@ -70,4 +70,4 @@ def test_recipients_are_checked_as_anywhere_else():
     with pytest.raises(ValueError, match="number"):
         Loadtest().clean_recipient("6511111111")
     with pytest.raises(InvalidSignature):
-        Loadtest().read_events("https://postman.gov.sg/callbacks/", {}, "")
+        Loadtest().read_events(Callback("https://postman.gov.sg/callbacks/"))

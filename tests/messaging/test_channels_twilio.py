@@ -19,6 +19,7 @@ from messaging.channels.base import (
     DELIVERY_ERRORS,
     Accepted,
     Attempted,
+    Callback,
     InvalidSignature,
     Outgoing,
     Rejected,
@@ -398,7 +399,7 @@ def sign(params, url=CALLBACK, token=TOKEN):
 def test_a_signed_report_becomes_an_event():
     params = report()
 
-    [event] = make_channel().read_events(CALLBACK, params, sign(params))
+    [event] = make_channel().read_events(Callback(CALLBACK, params, sign(params)))
 
     assert (event.provider_event_id, event.reference, event.attempt_id) == (
         "SM1:undelivered:30005",
@@ -418,7 +419,7 @@ def test_the_same_report_twice_is_the_same_event_and_another_state_is_another():
     ids = []
     for status in ("sent", "sent", "delivered"):
         params = report(MessageStatus=status, ErrorCode="")
-        [event] = channel.read_events(CALLBACK, params, sign(params))
+        [event] = channel.read_events(Callback(CALLBACK, params, sign(params)))
         ids.append(event.provider_event_id)
 
     assert ids == ["SM1:sent", "SM1:sent", "SM1:delivered"]
@@ -442,21 +443,21 @@ def test_the_same_report_twice_is_the_same_event_and_another_state_is_another():
 )
 def test_a_report_that_twilio_did_not_sign_is_not_believed(params, url, signature):
     with pytest.raises(InvalidSignature):
-        make_channel().read_events(url, params, signature)
+        make_channel().read_events(Callback(url, params, signature))
 
 
 def test_without_an_auth_token_the_address_must_be_the_secret():
     channel = make_channel(auth_token="")
 
-    assert len(channel.read_events(CALLBACK, report(), "")) == 1
+    assert len(channel.read_events(Callback(CALLBACK, report(), ""))) == 1
     with pytest.raises(InvalidSignature):
-        channel.read_events(CALLBACK, report(AccountSid="AC" + "9" * 32), "")
+        channel.read_events(Callback(CALLBACK, report(AccountSid="AC" + "9" * 32), ""))
 
 
 def test_a_report_on_nothing_is_no_event():
     params = {"AccountSid": ACCOUNT}
 
-    assert make_channel().read_events(CALLBACK, params, sign(params)) == []
+    assert make_channel().read_events(Callback(CALLBACK, params, sign(params))) == []
 
 
 # What codes mean -----------------------------------------------------------------------------
