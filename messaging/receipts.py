@@ -8,6 +8,7 @@ import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
+from messaging import suppression
 from messaging.channels import meaning_of
 from messaging.channels.base import Event
 from messaging.delivery import EVENTS_CHUNK, Change, apply
@@ -59,11 +60,18 @@ def apply_events() -> int:
     )
     if events:
         changes = [reported(e.provider, e.attempt_id, e.kind, e.code, e.reference) for e in events]
-        apply([change for change in changes if change])
+        believe([change for change in changes if change])
         ProviderEvent.objects.filter(id__in=[event.id for event in events]).update(
             applied_at=timezone.now()
         )
     return len(events)
+
+
+@transaction.atomic
+def believe(changes: Sequence[Change]) -> None:
+    """Move attempts on by what a provider says of them, and do what follows for their recipients."""
+    apply(changes)
+    suppression.add_reported(changes)
 
 
 def reported(
