@@ -1,8 +1,9 @@
 import re
 from typing import Any
 
-# Where an agency gave no Auth Token, this part of the address is all that protects its receipts.
-_CALLBACK_TOKEN = re.compile(r"(/callbacks/\w+/[^/\s]+/[^/\s]+/)[^/\s?]+")
+# Where an agency gave no Auth Token, this part of the address is all that protects its receipts;
+# whoever has that of an unsubscribe link may speak for its recipient.
+_CALLBACK_TOKEN = re.compile(r"(/callbacks/\w+/[^/\s]+/[^/\s]+/|/u/)[^/\s?]+")
 
 
 def hide_callback_tokens(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
