@@ -5,6 +5,7 @@ name has no case, a blank value is nothing, and a name that ends in `_url` or `_
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -276,13 +277,18 @@ def _text_pieces(text: str) -> Iterator[tuple[str, str, Filling | None]]:
 def _plain_pieces(text: str) -> Iterator[tuple[str, str, Filling | None]]:
     done = 0
     for start, name, end in _occurrences(text):
-        if text[:start].endswith(" (") and text[end : end + 1] == ")":
+        if done <= start - 2 and text[start - 2 : start] == " (" and text[end : end + 1] == ")":
             yield text[done : start - 2], name, as_plain_target
             done = end + 1
         else:
-            yield text[done:start], name, as_plain_text
+            in_address = _is_within_address(text, max(0, start - _LONGEST_ADDRESS), start)
+            yield text[done:start], name, as_part_of_address if in_address else as_plain_text
             done = end
     yield text[done:], "", None
+
+
+_LONGEST_ADDRESS = 2000
+_is_within_address = re.compile(r".*(?:https?://|mailto:|tel:)\S+", re.DOTALL).fullmatch
 
 
 def _html_pieces(html: str, as_link: Filling) -> Iterator[tuple[str, str, Filling | None]]:
@@ -303,16 +309,20 @@ class _Places:
     def __init__(self, html: str) -> None:
         self._html = html
         self._tags = list(_tag.finditer(html))
+        self._starts = [tag.start() for tag in self._tags]
+        self._links = [tag for tag in self._tags if tag[2].lower() == "a"]
+        self._link_starts = [tag.start() for tag in self._links]
 
     def is_within_a_link(self, position: int) -> bool:
         """A link within a link would end the outer one."""
-        links = [tag for tag in self._tags if tag[2].lower() == "a" and tag.end() <= position]
-        return bool(links) and not links[-1][1]
+        before = bisect_left(self._link_starts, position)
+        return before > 0 and not self._links[before - 1][1]
 
     def filling(self, start: int, end: int) -> Filling:
-        tag = next((tag for tag in self._tags if tag.start() < start < tag.end()), None)
-        if not tag:
+        before = bisect_left(self._starts, start)
+        if not before or self._tags[before - 1].end() < end:
             return as_text
+        tag = self._tags[before - 1]
         for attribute in _attribute.finditer(self._html, tag.start(3), tag.end(3)):
             group = 2 if attribute[2] is not None else 3
             if attribute.start(group) <= start and end <= attribute.end(group):

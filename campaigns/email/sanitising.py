@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from html.parser import HTMLParser
+from html import escape, unescape
 from typing import TypeVar
 
 import nh3
@@ -37,6 +37,10 @@ TAGS = _STYLED_TAGS | {"div", "thead", "tbody", "mark"}
 _TAGS_WITHOUT_TEXT = _words(
     "script style title template noscript noembed noframes iframe object embed applet audio video "
     "canvas svg math select textarea"
+)
+_TAGS_THAT_END_BY_THEMSELVES = _words(
+    "area base br col embed hr img input link meta param source track wbr "
+    "p li td th tr tbody thead tfoot caption colgroup dt dd option optgroup"
 )
 _OWN_ATTRIBUTES = {
     "ol": {"start", "type"},
@@ -107,6 +111,12 @@ _PATTERNS = {
 
 # How often a browser's reading of its own writing is written again, until it stays the same.
 _MAX_PASSES = 8
+# Of elements within elements. Far more than any letter needs, and far less than what parsers of
+# mails, ours too, stumble over.
+MAX_DEPTH = 100
+# Longer than any address that mail apps and browsers open.
+MAX_ATTRIBUTE = 2000
+_TOO_DEEP = f"Kept the words alone: the layout was nested more than {MAX_DEPTH} levels deep."
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +128,14 @@ class Cleaned:
 def clean(html: str) -> Cleaned:
     """The email as it may be stored. Cleaning it again changes nothing."""
     html = _not_text.sub("", html)
+    found = _Inventory(html)
+    if found.deepest > MAX_DEPTH:
+        return Cleaned(_text_alone(html), [_TOO_DEEP])
     cleaned = _settled(html)
-    return Cleaned(cleaned, _removed(html, cleaned))
+    kept = _Inventory(cleaned)
+    if kept.deepest > MAX_DEPTH:
+        return Cleaned(_text_alone(html), [_TOO_DEEP])
+    return Cleaned(cleaned, _removed(found, kept))
 
 
 # No parser of mails agrees with another on these.
@@ -134,8 +150,16 @@ def _settled(html: str) -> str:
         if again == html:
             return html
         html = again
-    # Markup that reads otherwise each time is nobody's letter.
-    return nh3.clean_text(nh3.clean(html, tags=set()))
+    return _text_alone(html)
+
+
+def _text_alone(html: str) -> str:
+    """The words of markup that is nobody's letter."""
+    words = " ".join(unescape(_any_tag.sub(" ", html)).split())
+    return _strict.clean(escape(words))
+
+
+_any_tag = re.compile(r"<[^<>]*>?")
 
 
 def clean_merged(html: str) -> str:
@@ -175,6 +199,8 @@ _is_doubtful = re.compile(
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
     """The value an attribute may have, or None if it must go."""
+    if len(value) > MAX_ATTRIBUTE:
+        return None
     if name == "style":
         return "; ".join(_allowed_declarations(value)) or None
     if name in ("href", "src", "data-link"):
@@ -192,6 +218,8 @@ def _address(value: str) -> str:
 
 def _address_fault(name: str, value: str) -> str:
     """Why an address may not stay, as the end of a sentence; blank if it may."""
+    if len(value) > MAX_ATTRIBUTE and not value.startswith("data:"):
+        return f"is longer than {MAX_ATTRIBUTE:,} characters"
     address = _address(value)
     if is_lone_keyword(address) or _is_web_address(address):
         return ""
@@ -257,8 +285,7 @@ _merged = _cleaner(url_relative="deny")
 # What was taken away -------------------------------------------------------------------------
 
 
-def _removed(before: str, after: str) -> list[str]:
-    found, kept = _Inventory(before), _Inventory(after)
+def _removed(found: "_Inventory", kept: "_Inventory") -> list[str]:
     return [
         *_sentences(found.tags - kept.tags, _tag_sentence),
         *_sentences(found.attributes, _attribute_sentence),
@@ -267,40 +294,50 @@ def _removed(before: str, after: str) -> list[str]:
     ]
 
 
-class _Inventory(HTMLParser):
-    """What an HTML text holds, and what of that may not stay. For telling, never for deciding."""
+class _Inventory:
+    """What an HTML text holds, and what of that may not stay. For telling, never for deciding.
+
+    A reader of its own, as `html.parser` takes the square of the time for some texts.
+    """
 
     def __init__(self, html: str) -> None:
-        super().__init__()
         self.tags: Counter[str] = Counter()
         self.attributes: Counter[tuple[str, str]] = Counter()
         self.addresses: Counter[tuple[str, str]] = Counter()
         self.styles: Counter[str] = Counter()
-        self._skipped: str | None = None
+        self.deepest = 0
         self._depth = 0
-        self.feed(html)
-        self.close()
+        self._open: Counter[str] = Counter()
+        self._skipped = ""
+        self._skipped_depth = 0
+        for found in _some_tag.finditer(_without_comments(html)):
+            slash, tag, attributes = found.groups()
+            look = self._look_at_end if slash else self._look_at_start
+            look(tag.lower(), attributes)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def _look_at_start(self, tag: str, attributes: str) -> None:
         if self._skipped:
-            self._depth += tag == self._skipped
+            self._skipped_depth += tag == self._skipped
             return
         self.tags[tag] += 1
+        if tag not in _TAGS_THAT_END_BY_THEMSELVES:
+            self._open[tag] += 1
+            self._depth += 1
+            self.deepest = max(self.deepest, self._depth)
         if tag in TAGS:
-            for name, value in attrs:
-                self._look_at(tag, name, value or "")
-        elif tag in _TAGS_WITHOUT_TEXT and tag != "embed":
-            self._skipped, self._depth = tag, 1
+            for name, *values in _some_attribute.findall(attributes):
+                self._look_at(tag, name.lower(), unescape("".join(values)))
+        elif tag in _TAGS_WITHOUT_TEXT and tag not in _TAGS_THAT_END_BY_THEMSELVES:
+            self._skipped, self._skipped_depth = tag, 1
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._skipped:
+    def _look_at_end(self, tag: str, attributes: str) -> None:
+        if self._skipped:
+            self._skipped_depth -= tag == self._skipped
+            if not self._skipped_depth:
+                self._skipped = ""
+        elif self._open[tag]:
+            self._open[tag] -= 1
             self._depth -= 1
-            if not self._depth:
-                self._skipped = None
 
     def _look_at(self, tag: str, name: str, value: str) -> None:
         if name not in ATTRIBUTES[tag]:
@@ -314,6 +351,24 @@ class _Inventory(HTMLParser):
             self.addresses[name, fault] += bool(fault)
         elif _attribute(tag, name, value) is None:
             self.attributes[tag, name] += 1
+
+
+# Neither ever looks past the next <, so that no text takes long.
+_some_tag = re.compile(r"""<(/?)([a-zA-Z][^\s/<>]*+)((?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)""")
+_some_attribute = re.compile(
+    r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>=`]++)))?"""
+)
+
+
+def _without_comments(html: str) -> str:
+    pieces, end = [], 0
+    while (start := html.find("<!--", end)) >= 0:
+        pieces.append(html[end:start])
+        end = html.find("-->", start)
+        if end < 0:
+            return "".join(pieces)
+        end += 3
+    return "".join([*pieces, html[end:]])
 
 
 def _sentences(counted: Counter[T], sentence: Callable[[T, int], str]) -> list[str]:
