@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
+from django.core.files.storage import Storage, storages
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
+from django.urls import reverse
 from django.utils import timezone
 
 from campaigns import sms, templating
@@ -26,6 +28,7 @@ from postman.rows import Columns, prepared
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
+
 
 MAX_API_KEYS = 3
 MAX_ALLOWED_ADDRESSES = 20
@@ -273,6 +276,43 @@ class EmailBody(models.Model):
 
     def __str__(self) -> str:
         return f"email of {self.body_id}"
+
+
+def image_storage() -> Storage:
+    return storages["images"]
+
+
+class Image(models.Model):
+    """A picture for emails, made anew from what was uploaded (`email.images`). It is kept: mails
+    that were sent show it from here."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # Who knows it may see the picture, as every recipient must.
+    key = models.CharField(max_length=40, unique=True)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="images")
+    uploader = models.ForeignKey(User, models.PROTECT, related_name="+")
+    file = models.FileField(upload_to="images/%Y/%m/", storage=image_storage, max_length=200)
+    content_type = models.CharField(max_length=20)
+    alt = models.CharField("description", max_length=300)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    bytes = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["agency", "-id"], name="images_of_an_agency")]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.key}.{self.content_type.removeprefix('image/')}"
+
+    @property
+    def url(self) -> str:
+        """In full, as it stands in mails."""
+        return settings.PUBLIC_URL + reverse("image", args=[self.file_name])
 
 
 class Role(models.TextChoices):

@@ -32,6 +32,13 @@ class Agency(models.Model):
         help_text="Recipients and values of a message are erased so many days after it was "
         "accepted. Empty: they are kept.",
     )
+    logo_key = models.CharField(
+        max_length=40,
+        blank=True,
+        db_default="",
+        editable=False,
+        help_text="The picture at the top of its emails (`campaigns.models.Image`).",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -28,6 +28,7 @@ if POSTMAN_ENVIRONMENT not in _KEY_PREFIXES:
 API_KEY_PREFIX = _KEY_PREFIXES[POSTMAN_ENVIRONMENT]
 BATCH_ROW_LIMIT = 20 if POSTMAN_ENVIRONMENT == "test" else None
 BATCH_BYTES_LIMIT = 40 * 1024 * 1024
+IMAGE_BYTES_LIMIT = 5 * 1024 * 1024
 # A line of fifty characters before every text of the test site (v2-sms §2, §6.3).
 TRAINING_NOTICE = TEST_NOTICE if POSTMAN_ENVIRONMENT == "test" else ""
 DEFAULT_SENDER_ID = "gov.sg"
@@ -114,6 +115,12 @@ DATABASE_DEFAULTS = {
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    # Pictures in emails, which anybody may see; apart from uploads, which nobody may.
+    "images": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+}
 FILE_UPLOAD_HANDLERS = ["postman.uploads.NoFiles"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

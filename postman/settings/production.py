@@ -3,7 +3,14 @@
 from django.core.exceptions import ImproperlyConfigured
 
 from .base import *
-from .base import AWS_REGION, DATABASE_DEFAULTS, LOADTEST_CHANNELS, POSTMAN_ENVIRONMENT, env
+from .base import (
+    AWS_REGION,
+    DATABASE_DEFAULTS,
+    LOADTEST_CHANNELS,
+    POSTMAN_ENVIRONMENT,
+    STORAGES,
+    env,
+)
 
 _REQUIRED = [
     "SECRET_KEY",
@@ -36,9 +43,20 @@ CACHES = {
 }
 MEDIA_ROOT = env.path("MEDIA_ROOT")
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    **STORAGES,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if IMAGES_BUCKET := env.str("IMAGES_BUCKET", ""):
+    STORAGES["images"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        # Read through us, under our own address: the bucket itself is nobody's to see.
+        "OPTIONS": {
+            "bucket_name": IMAGES_BUCKET,
+            "region_name": AWS_REGION,
+            "default_acl": None,
+            "file_overwrite": False,
+        },
+    }
 
 SECURE_SSL_REDIRECT = True
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
