@@ -1,7 +1,6 @@
 """Twilio's reports on what became of an SMS."""
 
 import logging
-import time
 from uuid import UUID
 
 from django.conf import settings
@@ -9,16 +8,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging import providers, tasks
+from messaging import providers
 from messaging.callbacks import inbox
+from messaging.callbacks.bell import ring_for_reports
 from messaging.channels.base import Callback, InvalidSignature
-from postman.celery import ring
 
 logger = logging.getLogger(__name__)
-
-# Thousands of reports come in a second; the worker takes them in chunks, so one bell serves many.
-SECONDS_BETWEEN_BELLS = 0.2
-_last_bell = 0.0
 
 
 @csrf_exempt  # the caller is Twilio: its signature stands in for the token
@@ -46,18 +41,10 @@ def twilio_callback(
         return _refuse("the signature is not Twilio's")
     for event in events:
         inbox.keep("twilio", attempt_id, event)
-    _ring()
+    ring_for_reports()
     return HttpResponse(status=204)
 
 
 def _refuse(reason: str) -> HttpResponse:
     logger.warning("a Twilio callback was refused: %s", reason)
     return HttpResponseForbidden()
-
-
-def _ring() -> None:
-    global _last_bell
-    now = time.monotonic()
-    if now - _last_bell >= SECONDS_BETWEEN_BELLS:
-        _last_bell = now
-        ring(tasks.apply_receipts)

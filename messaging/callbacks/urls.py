@@ -1,5 +1,6 @@
 from django.urls import path
 
+from messaging.callbacks.ses import ses_callback
 from messaging.callbacks.twilio import twilio_callback
 
 urlpatterns = [
@@ -8,4 +9,5 @@ urlpatterns = [
         twilio_callback,
         name="twilio-callback",
     ),
+    path("ses", ses_callback, name="ses-callback"),
 ]

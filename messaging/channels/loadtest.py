@@ -1,4 +1,4 @@
-"""SMS of the load test site: taken, and never passed on (v2-sms §2, §12 Q33).
+"""Messages of the load test site: taken, and never passed on (v2-sms §2, §12 Q33).
 
 Nothing ever reports on a message, so it stays `sent`.
 """
@@ -16,7 +16,9 @@ from messaging.channels.base import (
     InvalidSignature,
     Outcome,
     Outgoing,
+    OutgoingMail,
 )
+from messaging.channels.ses import clean_address
 
 
 class Loadtest:
@@ -28,7 +30,7 @@ class Loadtest:
     def clean_recipient(self, value: str) -> str:
         return phone_numbers.clean_recipient(value)
 
-    async def send(self, messages: Sequence[Outgoing]) -> list[Outcome]:
+    async def send(self, messages: Sequence[Outgoing | OutgoingMail]) -> list[Outcome]:
         return [Accepted(f"loadtest-{message.attempt_id}") for message in messages]
 
     async def find(self, attempts: Sequence[Attempted]) -> list[Found]:
@@ -39,3 +41,8 @@ class Loadtest:
 
     def read_events(self, callback: Callback) -> list[Event]:
         raise InvalidSignature("nobody reports on the messages of a load test")
+
+
+class LoadtestMail(Loadtest):
+    def clean_recipient(self, value: str) -> str:
+        return clean_address(value)
