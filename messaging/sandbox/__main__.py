@@ -15,6 +15,7 @@ from granian.server.embed import Server
 
 from . import constants
 from .app import Sandbox
+from .name_server import NameServer
 from .twilio import Credentials
 
 _BACKLOG = 8192  # connections at once: many may be held by rate_timeout
@@ -61,6 +62,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _leave, sandbox)
+    await loop.create_datagram_endpoint(
+        lambda: NameServer(sandbox.zone), local_addr=(arguments.host, arguments.port)
+    )
     reporting = asyncio.create_task(sandbox.reporter.run())
     reporting.add_done_callback(lambda _: os._exit(1))
     sys.stdout.write(f"Sandbox providers on http://{arguments.host}:{arguments.port}\n")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import orjson
 
-from . import ses, twilio, wire
+from . import ses, ses_identities, twilio, wire
 from .callbacks import Reporter
 from .control import Controls
 from .log import Log
+from .name_server import Zone
 from .numbers import BY_NUMBER
 from .pages import create_pages
 from .webhooks import Receiver
@@ -40,6 +41,8 @@ class Sandbox:
         self.log = Log(directory)
         self.reporter = Reporter(self.log, self.controls, self.credentials.auth_token_of)
         self.receiver = Receiver()
+        self.zone = Zone(directory)
+        self.identities = ses_identities.Identities(self.zone, directory)
         self.app_url = app_url
         self._pages = create_pages(self)
 
@@ -109,6 +112,8 @@ class Sandbox:
 
     def _answer_ses(self, scope: Scope, body: bytes) -> tuple[int, bytes, str]:
         ses.check_signature(scope, body)
+        if scope["path"].startswith(ses_identities.PATH):
+            return 200, self.identities.answer(scope["method"], scope["path"], body), ""
         if scope["path"] != ses.SEND_EMAIL or scope["method"] != "POST":
             raise ses.Refused(404, "NotFoundException", "The sandbox does not speak this part.")
         entry = self.log.append(ses.check_email(body))

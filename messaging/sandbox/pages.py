@@ -25,7 +25,7 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import constants
+from . import constants, name_server_pages
 from .control import InvalidControl
 from .numbers import MAILBOXES, NUMBERS, TWILIO_MESSAGES
 
@@ -56,6 +56,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/webhooks", pages.webhooks, methods=["GET", "POST"]),
             Route("/webhooks.json", pages.webhooks_json),
             Route("/webhooks/{name}", pages.take_webhook, methods=["POST"]),
+            *name_server_pages.routes(sandbox, pages.templates),
             Route("/control", pages.control, methods=["GET", "POST", "DELETE"]),
             Route("/control/reset", pages.reset, methods=["POST"]),
             Route("/control/callbacks/flush", pages.flush, methods=["POST"]),
@@ -70,7 +71,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
 class Pages:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._templates = jinja2.Environment(
+        self.templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
             autoescape=True,
             trim_blocks=True,
@@ -89,7 +90,7 @@ class Pages:
         )
         older = found[_PAGE - 1]["seq"] if len(found) > _PAGE else 0
         chosen = {name: value for name, value in (("to", to), ("channel", channel)) if value}
-        page = self._templates.get_template("outbox.html").render(
+        page = self.templates.get_template("outbox.html").render(
             messages=[_shown(entry) for entry in found[:_PAGE]],
             total=len(self._sandbox.log),
             to=to,
@@ -141,7 +142,7 @@ class Pages:
             self._sandbox.controls.merge({"webhooks": {"secrets": secrets}})
             return RedirectResponse("/webhooks", status_code=303)
         events = self._sandbox.receiver.newest_first(switches["secrets"])
-        page = self._templates.get_template("webhooks.html").render(
+        page = self.templates.get_template("webhooks.html").render(
             events=[event | {"at": _moment(event["at"]).astimezone()} for event in events[:_PAGE]],
             total=len(events),
             address=f"{request.url.scheme}://{request.url.netloc}/webhooks/demo",
@@ -181,6 +182,8 @@ class Pages:
         self._sandbox.reporter.clear()
         self._sandbox.log.clear()
         self._sandbox.receiver.clear()
+        self._sandbox.zone.clear()
+        self._sandbox.identities.clear()
         return _json(self._sandbox.controls.values)
 
     async def flush(self, request: Request) -> Response:

@@ -86,6 +86,22 @@ class SandboxProcess:
         """Wait for the callbacks; how many are still to come after so long."""
         return self._call("POST", f"/control/callbacks/flush?seconds={seconds}")["pending"]
 
+    def publish(self, records: str) -> None:
+        """In DNS: `name TYPE value`, one on each line."""
+        self._call("POST", "/dns.json", {"publish": records})
+
+    def unpublish(self, name: str = "", kind: str = "") -> None:
+        """The records at this name and below it; all of them without one."""
+        self._call("POST", "/dns.json", {"remove": name, "kind": kind})
+
+    def silence(self, *names: str) -> None:
+        """DNS does not answer for these names; for none if it is ""."""
+        self._call("POST", "/dns.json", {"silent": names})
+
+    def decree(self, identity: str, state: str) -> None:
+        """What SES says of an identity, whatever DNS has; "" lets it look again."""
+        self._call("POST", "/identities.json", {"name": identity, "state": state})
+
     def outbox(
         self,
         to: str | None = None,
