@@ -1,12 +1,12 @@
 """The speed of a CSV file on this machine, beside the raw ceilings of the same run.
 
-    python benchmarks/ingest.py [--rows 1000000] [--pages]
+    python benchmarks/ingest.py [--channel email] [--rows 1000000] [--pages]
 
-Starts its own PostgreSQL and Valkey in `.local/benchmark-ingest`, writes a file of recipients in four
-languages with four variables, and checks it by the product's own `ingest.check` in a process of its
-own; then `delivery.expand` makes messages of its rows. The ceilings are COPY alone of the very rows
-into the like of their table, INSERT alone of the messages, and csv.reader alone. With --pages,
-a client reads over the API meanwhile instead. docs/performance.md tells what the figures mean.
+Starts its own PostgreSQL and Valkey in `.local/benchmark-ingest`, writes a file of recipients (of SMS
+in four languages with four variables, or of emails with two), and checks it by the product's own
+`ingest.check` in a process of its own; then `delivery.expand` makes messages of its rows. The
+ceilings are COPY alone of the very rows into the like of their table, INSERT alone of the messages,
+and csv.reader alone. With --pages, a client reads over the API meanwhile instead. docs/performance.md tells what the figures mean.
 """
 
 import argparse
@@ -104,7 +104,7 @@ class Ingest(Bench):
 
 
 def measure(bench: Ingest, rows: int) -> str:
-    facts = bench.step("prepare", rows=rows)
+    facts = bench.step("prepare", rows=rows, channel=bench.options.channel)
     facts |= {"rows": rows, "rows_file": str(bench.directory / "rows.copy")}
     looks = bench.looks_meanwhile(facts) if bench.options.pages else {}
     steps = () if looks else tuple(NAMES)
@@ -132,6 +132,7 @@ def measure(bench: Ingest, rows: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--channel", choices=["sms", "email"], default="sms")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--pages", action="store_true", help="time pages during the check instead")
     options = parser.parse_args()

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,10 +22,12 @@ django.setup()
 
 from django.db import connection  # noqa: E402 - Django must be set up before its models load
 
+from campaigns.creation import create_email_campaign  # noqa: E402
 from campaigns.models import (  # noqa: E402
     AllowedAddress,
     ApiKey,
     Campaign,
+    EmailDraft,
     Membership,
     RecipientType,
     Role,
@@ -34,9 +37,9 @@ from campaigns.models import (  # noqa: E402
 from campaigns.phone_numbers import clean_recipient  # noqa: E402
 from campaigns.sms import FOOTERS  # noqa: E402
 from messaging import delivery, ingest  # noqa: E402
-from messaging.models import Batch, BatchStatus, Message, StagedRow  # noqa: E402
+from messaging.models import Batch, BatchStatus, Message, StagedRow, Suppression  # noqa: E402
 from postman.accounts.models import Agency, User  # noqa: E402
-from postman.ids import now_ms  # noqa: E402
+from postman.ids import new_id, now_ms  # noqa: E402
 
 BODIES = {
     "english": "Dear {{name}}, your appointment at {{clinic}} is on {{date}} at {{time}}.",
@@ -56,15 +59,43 @@ NAMES = {
 RARE_NAME, RARE = "Siobhan O’Brien", 0.002
 CLINICS = ["Clementi Clinic, Block 2", "Bedok Polyclinic", "Klinik Tampines", "Ang Mo Kio, #02-11"]
 FOREIGN, FOREIGN_SHARE = ["60123456789", "447911123456", "919876543210"], 0.01
+FIRST_NAMES = ["mei.ling", "siti", "rajesh", "wei_jie", "nur-hidayah", "james", "priya", "a"]
+LAST_NAMES = ["tan", "lim", "ahmad", "kumar", "ng", "de.souza", "wong", "lee"]
+DOMAINS = ["gmail.com"] * 6 + ["hotmail.com", "yahoo.com.sg", "singnet.com.sg", "moh.gov.sg"]
+SUPPRESSED = 10_000
 # The same rows in the same table, under another name: nothing of ours in between.
 COPIED = "copied_stagedrow"
 INSERTED = "inserted_message"
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
-    """A campaign in four languages, its file of `rows` recipients, and who may look at it."""
+    """A campaign, its file of `rows` recipients, and who may look at it."""
     agency = Agency.objects.create(name="Ministry of Health")
-    officer = User.objects.create(email="officer@health.gov.sg", agency=agency)
+    officer = User.objects.create(
+        email="officer@health.gov.sg", agency=agency, can_create_campaigns=True
+    )
+    make, write = KINDS[job["channel"]]
+    campaign = make(agency, officer)
+    AllowedAddress.objects.create(campaign=campaign, address="127.0.0.1")
+    _, key = ApiKey.issue(campaign=campaign, creator=officer)
+    batch = Batch(campaign=campaign, creator=officer, original_file_name="people.csv")
+    batch.file.name = f"{batch.public_id}.csv"
+    path = Path(batch.file.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, job["rows"])
+    batch.file_bytes = path.stat().st_size
+    batch.save(force_insert=True)
+    return {
+        "campaign": campaign.public_id,
+        "batch": str(batch.id),
+        "file": str(path),
+        "bytes": batch.file_bytes,
+        "key": key,
+    }
+
+
+def _sms_campaign(agency: Agency, officer: User) -> Campaign:
+    """In four languages."""
     campaign = Campaign.objects.create(
         agency=agency,
         creator=officer,
@@ -84,25 +115,47 @@ def prepare(job: dict[str, Any]) -> dict[str, Any]:
             creator=officer,
         )
     Membership.objects.create(campaign=campaign, user=officer, role=Role.OWNER)
-    AllowedAddress.objects.create(campaign=campaign, address="127.0.0.1")
-    _, key = ApiKey.issue(campaign=campaign, creator=officer)
-    batch = Batch(campaign=campaign, creator=officer, original_file_name="people.csv")
-    batch.file.name = f"{batch.public_id}.csv"
-    path = Path(batch.file.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, job["rows"])
-    batch.file_bytes = path.stat().st_size
-    batch.save(force_insert=True)
-    return {
-        "campaign": campaign.public_id,
-        "batch": str(batch.id),
-        "file": str(path),
-        "bytes": batch.file_bytes,
-        "key": key,
-    }
+    return campaign
 
 
-def _write(path: Path, rows: int) -> None:
+def _email_campaign(agency: Agency, officer: User) -> Campaign:
+    """With people who are not to be written to, some of whom stand in the file."""
+    campaign = create_email_campaign(id=new_id(), name="Newsletter", is_protected=False, by=officer)
+    EmailDraft.objects.filter(campaign=campaign).update(
+        subject="Your visit to {{clinic}}",
+        html="<p>Dear {{name}}, see you at {{clinic}}.</p>",
+        variables=["clinic", "name"],
+    )
+    addresses = (each.strip().lower() for each in _addresses(random.Random(2026)))
+    strangers = (f"gone.{number}@example.com" for number in range(SUPPRESSED))
+    Suppression.objects.bulk_create(
+        Suppression(agency=agency, recipient=recipient, reason="hard_bounce")
+        for recipient in {*islice(addresses, SUPPRESSED), *strangers}
+    )
+    return campaign
+
+
+def _write_emails(path: Path, rows: int) -> None:
+    chance = random.Random(2027)
+    names = [*NAMES["english"], *NAMES["malay"], *NAMES["chinese"]]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["recipient", "name", "clinic"])
+        for address in islice(_addresses(random.Random(2026)), rows):
+            is_rare = chance.random() < RARE
+            name = RARE_NAME if is_rare else chance.choice(names)
+            writer.writerow([address, name, chance.choice(CLINICS)])
+
+
+def _addresses(chance: random.Random) -> Iterator[str]:
+    """Most of them distinct; a few as people write them, with capitals and spaces."""
+    while True:
+        first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
+        address = f"{first}.{last}{chance.randrange(1_000_000)}@{chance.choice(DOMAINS)}"
+        yield f" {address.title()}" if chance.random() < RARE else address
+
+
+def _write_sms(path: Path, rows: int) -> None:
     chance = random.Random(2026)
     languages = chance.choices(list(SHARES), list(SHARES.values()), k=rows)
     mobiles = _mobiles(chance)
@@ -133,6 +186,9 @@ def _mobiles(chance: random.Random) -> Iterator[str]:
             yield clean_recipient(number)
         except ValueError:
             continue
+
+
+KINDS = {"sms": (_sms_campaign, _write_sms), "email": (_email_campaign, _write_emails)}
 
 
 def check(job: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +245,7 @@ def bare_insert(job: dict[str, Any]) -> dict[str, Any]:
                     id, campaign_id, batch_id, row, template_body_id, creator_id, via_api,
                     recipient, values, segments, status, attempts_made, created_at, updated_at
                 )
-                SELECT message_id, batch.campaign_id, batch.id, row, template_body_id,
+                SELECT message_id, batch.campaign_id, batch.id, row, staged.template_body_id,
                     batch.creator_id, batch.via_api, recipient, values, segments, 'created', 0,
                     batch.accepted_at, batch.accepted_at
                 FROM kept_stagedrow staged JOIN messaging_batch batch ON batch.id = staged.batch_id
