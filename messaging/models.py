@@ -320,7 +320,6 @@ class Message(PublicIdModel):
         Batch, models.PROTECT, null=True, related_name="messages", db_index=False
     )
     row = models.IntegerField(null=True)
-    template_body = models.ForeignKey(
     # None where the text is its own: a `Transactional`.
     template_body = models.ForeignKey(
         TemplateBody, models.PROTECT, null=True, db_index=False, related_name="+"
