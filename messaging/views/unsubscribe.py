@@ -14,7 +14,6 @@ from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.formats import date_format
-from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -26,7 +25,8 @@ from campaigns.models import Campaign, EmailBody, EmailDraft
 from messaging import suppression, unsubscribing
 from postman.errors import Refused
 
-from .unsubscribe_words import BY_TAG, LANGUAGES, Words
+from .languages import choices, language_of
+from .unsubscribe_words import LANGUAGES, Words
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _note_of(request: HttpRequest) -> tuple[str, str]:
 
 def _back(request: HttpRequest, said: str) -> HttpResponse:
     """To the same page, where loading it anew sends nothing again."""
-    return redirect(f"{request.path}?lang={_language(request)}&said={said}")
+    return redirect(f"{request.path}?lang={language_of(request)}&said={said}")
 
 
 # What they see -----------------------------------------------------------------------------
@@ -207,27 +207,14 @@ def _frame(request: HttpRequest, **facts: Any) -> dict[str, Any]:
         name: text.format(**known) if isinstance(text := getattr(words, name), str) else text
         for name in Words.__dataclass_fields__
     }
-    language = _language(request)
     return {
         "words": filled,
-        "languages": [
-            {"name": name, "label": other.own_name, "tag": other.tag, "is_this": name == language}
-            for name, other in LANGUAGES.items()
-        ],
+        "languages": choices(request, LANGUAGES),
     }
 
 
 def _words(request: HttpRequest) -> Words:
-    return LANGUAGES[_language(request)]
-
-
-def _language(request: HttpRequest) -> str:
-    """The one they chose, else the first of their browser's that we have."""
-    if (chosen := request.GET.get("lang")) in LANGUAGES:
-        return str(chosen)
-    accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
-    known = (BY_TAG.get(tag.partition("-")[0]) for tag, _ in accepted)
-    return next(filter(None, known), "english")
+    return LANGUAGES[language_of(request)]
 
 
 def _date(moment: datetime | None, words: Words) -> str:

@@ -224,5 +224,3 @@ TAMIL = Words(
 )
 
 LANGUAGES = {"english": ENGLISH, "chinese": CHINESE, "malay": MALAY, "tamil": TAMIL}
-# How browsers name them.
-BY_TAG = {"en": "english", "zh": "chinese", "ms": "malay", "ta": "tamil"}
