@@ -123,10 +123,10 @@ def _sms(campaign: Campaign) -> _Kind:
 def _emails(campaign: Campaign) -> _Kind:
     rows = recipients.EmailRows(campaign.variables)
     bodies = {"": str(pinning.pin(campaign).id)}
-    return _Kind(rows, bodies, look_up=lambda batch: {"suppressed": _suppressed(batch)})
+    return _Kind(rows, bodies, look_up=lambda batch: {"suppressed": suppressed_of(batch)})
 
 
-def _suppressed(batch: Batch) -> dict[str, int]:
+def suppressed_of(batch: Batch) -> dict[str, int]:
     """Reason → how many staged rows are of somebody who is not to be written to.
 
     They stay staged: whoever is suppressed when the batch becomes messages is what counts
@@ -226,9 +226,11 @@ def _lines(batch_id: str, rows: Sequence[recipients.Row], bodies: dict[str, str]
     return (
         "".join(
             [
-                f"{starts[row.language]}\t{row.number}\t{message_id}\t{row.recipient}"
-                f"\t{orjson.dumps(row.values).decode()}\t{row.segments}\n"
-                for row, message_id in zip(rows, new_ids(len(rows)), strict=True)
+                f"{starts[language]}\t{number}\t{message_id}\t{recipient}"
+                f"\t{orjson.dumps(values).decode()}\t{segments}\n"
+                for (number, recipient, language, values, segments), message_id in zip(
+                    rows, new_ids(len(rows)), strict=True
+                )
             ]
         )
         .replace("\\", "\\\\")

@@ -14,10 +14,10 @@ RECIPIENT, LANGUAGE = "recipient", "language"
 
 # What people call that column before they have read how it is to be called.
 _OTHER_NAMES_OF_RECIPIENT = frozenset(
-    """
-    email e_mail email_address e_mail_address mail to
-    phone phone_number mobile mobile_number handphone number
-    """.split()
+    (
+        *("email", "e_mail", "email_address", "e_mail_address", "mail", "to"),
+        *("phone", "phone_number", "mobile", "mobile_number", "handphone", "number"),
+    )
 )
 # Come along from web pages and other files, and nobody can see them.
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))

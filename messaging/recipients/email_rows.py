@@ -5,16 +5,18 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import compress, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from campaigns.email import addresses
 
 from .columns import RECIPIENT, Header
-from .rows import Reason, Row, reason, recipient_reason
+from .rows import Reason, Row, reason, recipient_reason, rows_of
 
 # More is a file gone wrong, not what one person is told.
 LONGEST_VALUE = 10_000
 EXAMPLES = 5
+
+_Cell = TypeVar("_Cell")
 
 _is_keyword = re.compile(r"[a-z0-9_]+").fullmatch
 
@@ -59,30 +61,31 @@ class EmailRows:
     # Many rows -----------------------------------------------------------------------------
 
     def plain(self, first: int, rows: Sequence[Sequence[str]]) -> list[Row]:
-        numbers: Iterable[int] = range(first, first + len(rows))
+        numbers: Sequence[int] = range(first, first + len(rows))
         if set(map(len, rows)) != {self._width}:
             are_whole = [len(cells) == self._width for cells in rows]
-            numbers, rows = compress(numbers, are_whole), list(compress(rows, are_whole))
+            numbers, rows = _those(are_whole, numbers), _those(are_whole, rows)
             if not rows:
                 return []
-        table = list(zip(*rows, strict=True))
+        table: list[Sequence[str]] = list(zip(*rows, strict=True))
         recipients = addresses.clean_many(table[self._recipient_at])
+        if not (all(recipients) and _are_plain(table)):
+            are_good = [
+                bool(recipient) and _are_plain([cells])
+                for recipient, cells in zip(recipients, rows, strict=True)
+            ]
+            numbers, recipients = _those(are_good, numbers), _those(are_good, recipients)
+            table = [_those(are_good, column) for column in table]
         columns = self._pick(table)
-        picked = zip(*columns) if columns else repeat((), len(rows))  # noqa: B905 - all as long
+        self._count(numbers, recipients, columns)
+        picked = zip(*columns) if columns else repeat((), len(numbers))  # noqa: B905 - all as long
         values = [dict(zip(self._names, cells)) for cells in picked]  # noqa: B905 - as long, by pick
-        found = map(Row, numbers, recipients, repeat(""), values, repeat(1))
-        if all(recipients) and _are_plain(table):
-            return list(found)
-        return [
-            row
-            for row, cells in zip(found, rows, strict=True)
-            if row.recipient and _are_plain([cells])
-        ]
+        return rows_of(numbers, recipients, repeat(""), values, repeat(1))
 
-    def count(self, rows: Sequence[Row]) -> None:
-        numbers, recipients, _, values, _ = zip(*rows, strict=True)
+    def _count(
+        self, numbers: Sequence[int], recipients: Sequence[str], columns: Iterable[Sequence[str]]
+    ) -> None:
         self._repeats.add(recipients)
-        columns = zip(*map(dict.values, values), strict=True)
         for name, column in zip(self._names, columns, strict=True):
             if blank := list(map(str.strip, column)).count(""):
                 self._blank[name] += blank
@@ -110,7 +113,14 @@ class EmailRows:
             reasons.append(recipient_reason(RECIPIENT, recipient, invalid))
         for name, value in values.items():
             reasons += [reason(name, value, *fault) for fault in _faults_of(value)]
-        return reasons or Row(number, recipient, "", values, 1)
+        if reasons:
+            return reasons
+        self._count([number], [recipient], [[value] for value in values.values()])
+        return Row(number, recipient, "", values, 1)
+
+
+def _those(are_good: Sequence[bool], cells: Iterable[_Cell]) -> list[_Cell]:
+    return list(compress(cells, are_good))
 
 
 def _are_plain(table: Sequence[Sequence[str]]) -> bool:
@@ -139,7 +149,7 @@ def _faults_of(value: str) -> list[tuple[str, str]]:
 
 
 class _Finds:
-    """How many there are of something odd, and the first of them. By row, not by address: who is
+    """How many there are of something odd, and a few of them. By row, not by address: who is
     looked for is found in the file, and what is kept here is nobody's data."""
 
     def __init__(self) -> None:

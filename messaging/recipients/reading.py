@@ -82,9 +82,7 @@ class Reader:
             good = self.rows.plain(first, rows)
             if len(good) < len(rows):
                 good = self._look_closer(first, rows, good, width, report)
-            if good:
-                self.rows_good += len(good)
-                self.rows.count(good)
+            self.rows_good += len(good)
             if self._max_rows is not None and self.rows_total > self._max_rows:
                 raise _too_many_rows(self._max_rows)
             yield good

