@@ -6,14 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import RegexValidator
 from django.db import models
+from django.template.defaultfilters import filesizeformat
 
 from campaigns import creation, sms
 from campaigns.models import (
     Campaign,
     CampaignDraft,
     EmailDraft,
+    Image,
     Language,
     RecipientType,
     Role,
@@ -315,6 +319,50 @@ class EmailForm(forms.ModelForm):
         return {
             name: self.cleaned_data[name] for name in self.Meta.fields if name not in self.errors
         }
+
+
+class PictureForm(forms.Form):
+    """A picture to upload. Whether it is one, `email.images` finds out."""
+
+    file = forms.FileField(
+        label="Picture",
+        max_length=255,
+        help_text="PNG, JPEG, GIF or WebP, 5 MB at most. Where and with what it was taken is erased.",
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/gif,image/webp"}),
+        error_messages={
+            "required": "Choose a picture.",
+            "missing": "Choose a picture.",
+            "invalid": "Choose a picture.",
+            "empty": "This file is empty.",
+            "max_length": "The name of this file is too long. Give it a shorter one.",
+        },
+    )
+
+    def __init__(self, *args: Any, is_too_large: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_too_large = is_too_large
+        if is_too_large:
+            self.fields["file"].required = False
+
+    def clean_file(self) -> UploadedFile:
+        file: UploadedFile = self.cleaned_data["file"]
+        if self._is_too_large or (file.size or 0) > settings.IMAGE_BYTES_LIMIT:
+            most = filesizeformat(settings.IMAGE_BYTES_LIMIT)
+            raise forms.ValidationError(f"This picture is larger than {most}, which is the most.")
+        return file
+
+
+class ImageForm(PictureForm):
+    alt = forms.CharField(
+        label="What it shows",
+        max_length=Image._meta.get_field("alt").max_length,
+        help_text="Read aloud to those who cannot see it, and shown where pictures are blocked.",
+        error_messages={"required": "Say in a few words what the picture shows."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def clean_alt(self) -> str:
+        return " ".join(self.cleaned_data["alt"].split())
 
 
 class MemberForm(forms.Form):

@@ -18,6 +18,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from campaigns import sms, templating
 from campaigns.addresses import AddressField
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MAX_API_KEYS = 3
 MAX_ALLOWED_ADDRESSES = 20
 DEFAULT_CALLS_PER_SECOND = 10
+SHOWN_WIDTH = 680  # what the frame of an email leaves
 
 
 class RecipientType(models.TextChoices):
@@ -311,8 +313,24 @@ class Image(models.Model):
 
     @property
     def url(self) -> str:
-        """In full, as it stands in mails."""
-        return settings.PUBLIC_URL + reverse("image", args=[self.file_name])
+        return image_url(self.key)
+
+    @property
+    def html(self) -> str:
+        """What shows it in an email."""
+        return format_html(
+            '<img src="{}" alt="{}" width="{}">', self.url, self.alt, self.shown_width
+        )
+
+    @property
+    def shown_width(self) -> int:
+        """Pixels across in an email; on fine screens that many and twice as many dots."""
+        return min(self.width, SHOWN_WIDTH)
+
+
+def image_url(key: str) -> str:
+    """In full, as it stands in mails."""
+    return settings.PUBLIC_URL + reverse("image", args=[key])
 
 
 class Role(models.TextChoices):

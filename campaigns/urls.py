@@ -1,6 +1,6 @@
 from django.urls import path
 
-from campaigns.views import creation, listing, settings
+from campaigns.views import creation, email, listing, settings
 
 urlpatterns = [
     path("", listing.campaign_list, name="campaign-list"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("new/<uuid:draft_id>/channel", creation.channel, name="campaign-new-channel"),
     path("new/<uuid:draft_id>/content", creation.content, name="campaign-new-content"),
     path("new/<uuid:draft_id>/discard", creation.discard, name="campaign-new-discard"),
+    path("<campaign_id:campaign_id>/message/images", email.pictures, name="campaign-images"),
     # Settings: owners only.
     path("<campaign_id:campaign_id>/settings", settings.about, name="campaign-about"),
     path("<campaign_id:campaign_id>/settings/members", settings.members, name="campaign-members"),

@@ -6,9 +6,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
-from campaigns.email import keywords, theme
-from campaigns.email.composing import Composed, compose, notice_faults
-from campaigns.models import Campaign, EmailBody, EmailDraft, Language, Template, TemplateBody
+from campaigns.email import drafts, theme
+from campaigns.email.composing import Composed, compose
+from campaigns.models import (
+    Campaign,
+    EmailBody,
+    EmailDraft,
+    Language,
+    Template,
+    TemplateBody,
+    image_url,
+)
 from postman.errors import Refused
 
 # Whoever writes from here writes in the name of the government.
@@ -17,20 +25,7 @@ MASTHEAD_DOMAIN = ".gov.sg"
 
 def faults_of(draft: EmailDraft) -> list[str]:
     """Everything that keeps this draft from being sent, in sentences; empty if nothing does."""
-    faults = []
-    if not draft.subject.strip():
-        faults.append("Write a subject.")
-    if not theme.plain_text(draft.html).strip() and "<img" not in draft.html:
-        faults.append("Write the message.")
-    for place, text in (
-        ("subject", draft.subject),
-        ("preview text", draft.preheader),
-        ("message", draft.html),
-    ):
-        faults += [f"In the {place}: {fault.message}" for fault in keywords.check(text)]
-    if draft.campaign.is_protected:
-        faults += notice_faults(draft.subject, draft.html)
-    return faults
+    return [sentence for found in drafts.faults_of(draft).values() for sentence in found]
 
 
 @transaction.atomic
@@ -74,9 +69,15 @@ def email_of(draft: EmailDraft) -> EmailBody:
         preheader=draft.preheader,
         theme_version=theme.THEME_VERSION,
         agency_name=campaign.agency.name,
+        logo_url=_logo_of(draft),
         has_masthead=from_address.endswith(MASTHEAD_DOMAIN),
         tracks_opens=draft.tracks_opens,
     )
+
+
+def _logo_of(draft: EmailDraft) -> str:
+    key = draft.campaign.agency.logo_key
+    return image_url(key) if key and draft.shows_logo else ""
 
 
 def composed(email: EmailBody, html: str) -> Composed:

@@ -1,40 +1,11 @@
 """Do not store a file that is larger than any we take."""
 
-from typing import Any
-
 from django.conf import settings
-from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.http import HttpRequest
+
+from postman import uploads
 
 
-class SizeLimit(FileUploadHandler):
-    """First in the line of handlers: nothing of a request that is too large gets to disk.
-
-    It is read and dropped, so that the browser gets our page and not a broken connection. What
-    the request says of its length can be relied on: Django reads no further.
-    """
-
-    # The form around the file takes a few hundred bytes; the form itself looks at the rest.
-    MARGIN = 64 * 1024
-
-    is_too_large = False
-
-    def handle_raw_input(
-        self,
-        input_data: Any,
-        META: Any,  # noqa: N803
-        content_length: int,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        self.is_too_large = content_length > settings.BATCH_BYTES_LIMIT + self.MARGIN
-
-    def new_file(self, *args: Any, **kwargs: Any) -> None:
-        if self.is_too_large:
-            raise StopUpload(connection_reset=False)
-        super().new_file(*args, **kwargs)
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
-        return raw_data
-
-    def file_complete(self, file_size: int) -> None:
-        return None
+class SizeLimit(uploads.SizeLimit):
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request, settings.BATCH_BYTES_LIMIT)
