@@ -22,6 +22,7 @@ urlpatterns = [
     path("agency/", include("campaigns.agency_urls")),
     path("agency/", include("messaging.agency_urls")),
     path("", include("messaging.recipient_urls")),
+    path("images/", include("campaigns.image_urls")),
     path("callbacks/", include("messaging.callbacks.urls")),
     path("api/schema", docs.OpenApiDocument.as_view(), name="api-schema"),
     path("docs", docs.docs, name="api-docs"),
