@@ -46,6 +46,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         directory=arguments.data,
         credentials=Credentials(arguments.account_sid, arguments.auth_token),
         app_url=arguments.app_url,
+        url=arguments.url or f"http://{arguments.host}:{arguments.port}",
+        sns_endpoint=arguments.sns_endpoint,
     )
     sandbox.reporter.resume()
     server = Server(
@@ -87,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--data", type=Path, help="directory for the log; in memory without it")
     parser.add_argument("--app-url", default="", help="link from the outbox back to the app")
+    parser.add_argument("--url", default="", help="what the app calls it; http://host:port")
+    parser.add_argument("--sns-endpoint", default="", help="where events of emails are posted")
     parser.add_argument("--account-sid", default=constants.PLATFORM_ACCOUNT_SID)
     parser.add_argument("--auth-token", default=constants.PLATFORM_AUTH_TOKEN)
     return parser

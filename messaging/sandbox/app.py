@@ -15,6 +15,8 @@ from .log import Log
 from .name_server import Zone
 from .numbers import BY_NUMBER
 from .pages import create_pages
+from .sns import PATH as SNS
+from .sns import Topic
 from .webhooks import Receiver
 from .wire import Receive, Scope, Send
 
@@ -35,11 +37,16 @@ class Sandbox:
         directory: Path | None = None,
         credentials: twilio.Credentials | None = None,
         app_url: str = "",
+        url: str = "",
+        sns_endpoint: str = "",
     ) -> None:
         self.credentials = credentials or twilio.Credentials()
-        self.controls = Controls()
+        self.controls = Controls(sns_endpoint)
         self.log = Log(directory)
-        self.reporter = Reporter(self.log, self.controls, self.credentials.auth_token_of)
+        self.topic = Topic(self.controls, url)
+        self.reporter = Reporter(
+            self.log, self.controls, self.credentials.auth_token_of, self.topic
+        )
         self.receiver = Receiver()
         self.zone = Zone(directory)
         self.identities = ses_identities.Identities(self.zone, directory)
@@ -52,6 +59,10 @@ class Sandbox:
             await self._provider(self._answer_twilio, _TWILIO_FATES, scope, receive, send)
         elif path.startswith(_SES):
             await self._provider(self._answer_ses, _SES_FATES, scope, receive, send)
+        elif path.startswith(SNS):
+            status, answer, kind = self.topic.answer(path, scope["query_string"].decode())
+            headers = ((b"content-type", kind.encode()),)
+            await wire.answer(send, status, answer, headers)
         else:
             await self._pages(scope, receive, send)
 
@@ -116,8 +127,13 @@ class Sandbox:
             return 200, self.identities.answer(scope["method"], scope["path"], body), ""
         if scope["path"] != ses.SEND_EMAIL or scope["method"] != "POST":
             raise ses.Refused(404, "NotFoundException", "The sandbox does not speak this part.")
-        entry = self.log.append(ses.check_email(body))
-        return 200, orjson.dumps({"MessageId": entry["sid"]}), ""
+        entry = ses.check_email(body)
+        own_fate = ses.fate_of(entry)
+        if own_fate in _SES_FATES:
+            raise _SES_FATES[own_fate]
+        entry = self.log.append(entry)
+        self.reporter.schedule(entry)
+        return 200, orjson.dumps({"MessageId": entry["sid"]}), own_fate
 
 
 _TWILIO_FATES = {

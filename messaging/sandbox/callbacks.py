@@ -1,4 +1,4 @@
-"""Status callbacks: what becomes of an accepted message, posted as Twilio posts it."""
+"""What becomes of an accepted message, posted as its provider posts it: Twilio, or SES by SNS."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from . import ses_events
 from .constants import SENDER
 from .control import Controls
 from .log import FINAL, RANK, Log
 from .numbers import BY_NUMBER
+from .ses_events import Event
+from .sns import Post, Topic
 
 _CONCURRENT = 64
 _TIMEOUT = aiohttp.ClientTimeout(total=15)  # as long as Twilio waits
@@ -32,6 +35,7 @@ class Step(NamedTuple):
     status: str
     error: int
     copies: int
+    event: Event | None = None  # of an email
 
 
 class Due(NamedTuple):
@@ -49,8 +53,11 @@ class Reporter:
     Only the next step of a message is queued, so thousands of messages wait cheaply.
     """
 
-    def __init__(self, log: Log, controls: Controls, auth_token: Callable[[str], str]) -> None:
+    def __init__(
+        self, log: Log, controls: Controls, auth_token: Callable[[str], str], topic: Topic
+    ) -> None:
         self._log = log
+        self._topic = topic
         self._controls = controls
         self._auth_token = auth_token
         self._queue: list[Due] = []
@@ -58,6 +65,7 @@ class Reporter:
         self._earlier = asyncio.Event()
         self._slots = asyncio.Semaphore(_CONCURRENT)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks_beside: set[asyncio.Task[None]] = set()
         self._client: aiohttp.ClientSession | None = None
         self.counts = {"posted": 0, "failed_tries": 0, "given_up": 0}
 
@@ -67,9 +75,12 @@ class Reporter:
 
     def schedule(self, entry: dict[str, Any]) -> None:
         """Decide now everything that will befall this message, so that a seed decides it all."""
-        steps = self._steps(entry["to"])
-        done = RANK[entry["status"]] if "status" in entry else -1
-        steps = tuple(step for step in steps if RANK[step.status] > done)
+        if entry["channel"] == "email":
+            # Of one that was under way when the sandbox stopped, all is told again, as SNS may.
+            steps = self._steps_of_email(entry)
+        else:
+            done = RANK[entry["status"]] if "status" in entry else -1
+            steps = tuple(s for s in self._steps(entry["to"]) if RANK[s.status] > done)
         if steps:
             delay = self._controls.values["callbacks"]["delay_ms"] / 1000
             self._push(time.monotonic() + delay, entry["seq"], steps, 0, 0)
@@ -83,6 +94,8 @@ class Reporter:
         # Signed URLs must reach the receiver byte for byte; connections are limited by _slots.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
         async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as self._client:
+            asking = asyncio.create_task(self._topic.keep_asking(self._client))
+            self._tasks_beside.add(asking)
             while True:
                 self._earlier.clear()
                 if not self._queue:
@@ -130,6 +143,16 @@ class Reporter:
             steps.reverse()
         return tuple(steps)
 
+    def _steps_of_email(self, entry: dict[str, Any]) -> tuple[Step, ...]:
+        switches = self._controls.values["callbacks"]
+        steps = [
+            Step(event.status, 0, self._copies() if switches["enabled"] else 0, event)
+            for event in ses_events.events_of(entry, switches["opened"])
+        ]
+        if self._controls.happens("reorder"):
+            steps.reverse()
+        return tuple(steps)
+
     def _copies(self) -> int:
         if self._controls.happens("drop"):
             return 0
@@ -137,7 +160,7 @@ class Reporter:
 
     async def _report(self, due: Due) -> None:
         step = due.steps[due.position]
-        if due.tries == 0:
+        if due.tries == 0 and step.status:
             self._log.set_status(due.seq, step.status, step.error)
         if due.seq > len(self._log):
             return  # cleared meanwhile
@@ -153,7 +176,7 @@ class Reporter:
         if not step.copies:
             return True
         entry = self._log.entry(seq)
-        if not entry["status_callback"]:
+        if not (self._topic.endpoint if step.event else entry["status_callback"]):
             return True
         for _ in range(step.copies):
             if not await self._post(entry, step):
@@ -171,19 +194,15 @@ class Reporter:
     async def _post(self, entry: dict[str, Any], step: Step) -> bool:
         """Post one callback; False if it is worth another try."""
         assert self._client is not None
-        url = entry["status_callback"]
-        form = _form(entry, step)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-            "X-Twilio-Signature": signature(url, form, self._auth_token(entry["account"])),
-            "I-Twilio-Idempotency-Token": f"{entry['sid']}-{step.status}",
-            "User-Agent": "TwilioProxy/1.1",
-        }
+        if step.event and not self._topic.is_confirmed:
+            self.counts["failed_tries"] += 1
+            return False
+        call = self._call(entry, step)
         try:
             async with self._client.post(
-                URL(url, encoded=True),
-                data=urlencode(form).encode(),
-                headers=headers,
+                URL(call.url, encoded=True),
+                data=call.body,
+                headers=call.headers,
                 allow_redirects=False,
             ) as answer:
                 taken = answer.status < 500
@@ -191,6 +210,18 @@ class Reporter:
             taken = False
         self.counts["posted" if taken else "failed_tries"] += 1
         return taken
+
+    def _call(self, entry: dict[str, Any], step: Step) -> Post:
+        if step.event:
+            return self._topic.notification(*ses_events.notification(entry, step.event))
+        url, form = entry["status_callback"], _form(entry, step)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+            "X-Twilio-Signature": signature(url, form, self._auth_token(entry["account"])),
+            "I-Twilio-Idempotency-Token": f"{entry['sid']}-{step.status}",
+            "User-Agent": "TwilioProxy/1.1",
+        }
+        return Post(url, urlencode(form).encode(), headers)
 
     def _push(
         self, at: float, seq: int, steps: tuple[Step, ...], position: int, tries: int

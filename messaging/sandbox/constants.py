@@ -17,6 +17,10 @@ STAFF_MESSAGING_SERVICE_SID = "MG00000000000000000000000000000002"
 AWS_ACCESS_KEY_ID = "AKIASANDBOX000000001"
 AWS_SECRET_ACCESS_KEY = "SandboxSecretAccessKeyForAmazonSES000001"
 AWS_REGION = "ap-southeast-1"
+# Both publish what becomes of an email to the topic; the first also tells when it is opened.
+SES_CONFIGURATION_SET = "postman"
+SES_UNTRACKED_CONFIGURATION_SET = "postman-untracked"
+SNS_TOPIC_ARN = f"arn:aws:sns:{AWS_REGION}:000000000001:postman-emails"
 
 # The sender shown on a phone when a Messaging Service chose it.
 SENDER = "gov.sg"

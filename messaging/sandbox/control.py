@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 from typing import Any
 
 from .webhooks import is_secret
@@ -27,6 +28,10 @@ DEFAULTS: dict[str, Any] = {
         "drop": 0.0,  # share of callbacks never posted
         "stages": ["sent", "delivered"],
         "tries": 10,  # of one callback that meets a 5xx or no server, over about two minutes
+        "opened": 0.25,  # share of people who open their emails: the same people always
+    },
+    "sns": {
+        "endpoint": "",  # who is told of emails: asked to confirm, then posted every event
     },
     "webhooks": {
         "status": 200,  # that every event posted to /webhooks/<name> is answered
@@ -54,11 +59,13 @@ class InvalidControl(ValueError):
 class Controls:
     """The switches, and the dice they load."""
 
-    def __init__(self) -> None:
+    def __init__(self, sns_endpoint: str = "") -> None:
+        self._sns_endpoint = sns_endpoint
         self.reset()
 
     def reset(self) -> None:
         self.values = copy.deepcopy(DEFAULTS)
+        self.values["sns"]["endpoint"] = self._sns_endpoint
         self._settle()
         self._seed()
 
@@ -135,6 +142,9 @@ def _checked(name: str, value: Any, label: str) -> Any:
     elif name == "status":
         if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
             raise InvalidControl(f"{label} must be a whole number from 200 to 599")
+    elif name == "endpoint":
+        if not isinstance(value, str) or not re.fullmatch(r"(https?://[!-~]+)?", value):
+            raise InvalidControl(f"{label} must be an address, or empty")
     elif name == "secrets":
         if not isinstance(value, list) or not all(map(is_secret, map(str, value))):
             raise InvalidControl(f"{label} must be a list of secrets, as whsec_…")

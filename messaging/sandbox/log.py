@@ -16,7 +16,10 @@ from typing import Any
 import orjson
 
 # In the order a message passes through them; a status never moves back.
-STATUSES = ("accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed")
+STATUSES = (
+    *("accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed"),
+    *("opened", "bounced", "complained", "rejected"),  # emails only
+)
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 FINAL = RANK["delivered"]
 
@@ -111,7 +114,7 @@ class Log:
 
     def unfinished(self) -> Iterator[dict[str, Any]]:
         for seq, rank in enumerate(self._status, 1):
-            if rank < FINAL and not self._is_email[seq - 1]:
+            if rank < FINAL:
                 yield self.entry(seq)
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -139,7 +142,7 @@ class Log:
             content = hash((entry["to"], entry.get("text"), entry.get("subject")))
             repeated += content in seen
             seen.add(content)
-            url = entry.get("status_callback")
+            url = entry.get("status_callback") or entry.get("tags", {}).get("attempt")
             if url:
                 key = hash(url)
                 if key in attempts:

@@ -72,16 +72,60 @@ BY_NUMBER = {number.to: number for number in NUMBERS}
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address whose part before the @ decides what Amazon SES answers."""
+    """An address whose part before the @ decides what Amazon SES answers or reports.
+
+    `error` and `message` are SES's words: of an answer with that `status`, or of an event. With a
+    label (`bounce+1@`) it is the same mailbox, as in SES's own simulator.
+    """
 
     local_part: str
-    status: int
-    error: str
-    message: str
+    behaviour: Literal[
+        "refused", "bounce", "complaint", "virus", "delayed", "opens", "silent", "fate"
+    ]
+    meaning: str
+    error: str = ""
+    message: str = ""
+    status: int = 0
+    fate: str = ""
 
 
 MAILBOXES = (
-    Mailbox("rejected", 400, "MessageRejected", "Email address is not verified."),
-    Mailbox("throttled", 429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+    Mailbox(
+        *("rejected", "refused", "Refused at once (HTTP 400)"),
+        *("MessageRejected", "Email address is not verified.", 400),
+    ),
+    Mailbox(
+        *("throttled", "refused", "Always told to slow down (HTTP 429)"),
+        *("TooManyRequestsException", "Maximum sending rate exceeded.", 429),
+    ),
+    Mailbox(
+        *("bounce", "bounce", "Bounces for good: no such mailbox"),
+        *("Permanent/General", "5.1.1 user unknown"),
+    ),
+    Mailbox(
+        *("suppressionlist", "bounce", "Bounces for good: on the list of SES itself"),
+        *("Permanent/OnAccountSuppressionList", "5.1.0 on the account suppression list"),
+    ),
+    Mailbox(
+        *("softbounce", "bounce", "Bounces for now: the mailbox is full"),
+        *("Transient/MailboxFull", "4.2.2 mailbox full"),
+    ),
+    Mailbox("complaint", "complaint", "Delivered, then reported as spam", "abuse"),
+    Mailbox("notspam", "complaint", "Delivered, then taken out of the spam folder", "not-spam"),
+    Mailbox("virus", "virus", "Taken, then rejected for what it holds", "Reject", "Bad content"),
+    Mailbox("delayed", "delayed", "Delivered after a delay", "MailboxFull"),
+    Mailbox("opens", "opens", "Delivered and opened"),
+    Mailbox("silent", "silent", "Taken, and no event ever comes"),
+    Mailbox("lost", "fate", "Taken, but the connection drops before the answer", fate="lost"),
+    Mailbox(
+        *("broken", "fate", "SES always breaks (HTTP 500)"),
+        *("InternalServiceErrorException", "Internal failure."),
+        fate="5xx",
+    ),
 )
 BY_LOCAL_PART = {mailbox.local_part: mailbox for mailbox in MAILBOXES}
+
+
+def mailbox_of(address: str) -> Mailbox | None:
+    local_part = address.rpartition("@")[0].rpartition("<")[2]
+    return BY_LOCAL_PART.get(local_part.partition("+")[0].lower())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jinja2
 import orjson
@@ -37,8 +38,11 @@ _PAGE = 25
 _MOST = 1000
 _LONGEST_FLUSH = 300
 _PAGE_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-# A mail's own HTML may be anything: no script, no form, nothing fetched, no origin.
-_MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# A mail's own HTML may be anything: no script, no form, no origin, and nothing fetched but images
+# of the app. In the frame of its page, links open a window of their own.
+_MAIL_POLICY = "sandbox{}; default-src 'none'; style-src 'unsafe-inline'; img-src data: {}"
+_MAY_OPEN_WINDOWS = " allow-popups allow-popups-to-escape-sandbox"
+_HEAD = re.compile(r"<head[^>]*>", re.IGNORECASE)
 
 
 class BadRequest(ValueError):
@@ -52,7 +56,9 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/", pages.outbox),
             Route("/healthz", pages.healthz),
             Route("/outbox.json", pages.outbox_json),
-            Route("/outbox/{seq:int}/html", pages.mail),
+            Route("/outbox/{seq:int}", pages.mail),
+            Route("/outbox/{seq:int}/html", pages.mail_html),
+            Route("/outbox/{seq:int}/frame", pages.mail_frame),
             Route("/webhooks", pages.webhooks, methods=["GET", "POST"]),
             Route("/webhooks.json", pages.webhooks_json),
             Route("/webhooks/{name}", pages.take_webhook, methods=["POST"]),
@@ -125,13 +131,42 @@ class Pages:
         return _json({"messages": [_public(entry) for entry in entries], "next_after": seen})
 
     async def mail(self, request: Request) -> Response:
+        """An email as its recipient sees it, and what a recipient does not see."""
+        entry = self._mail(request)
+        if entry is None:
+            return Response(status_code=404)
+        page = self.templates.get_template("mail.html").render(mail=_shown(entry))
+        return HTMLResponse(
+            page, headers={"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-store"}
+        )
+
+    async def mail_html(self, request: Request) -> Response:
+        return self._html_of(self._mail(request), "")
+
+    async def mail_frame(self, request: Request) -> Response:
+        entry = self._mail(request)
+        if entry:
+            html = entry["html"]
+            head = _HEAD.search(html)
+            at = head.end() if head else 0
+            entry["html"] = f'{html[:at]}<base target="_blank">{html[at:]}' if html else ""
+        return self._html_of(entry, _MAY_OPEN_WINDOWS)
+
+    def _mail(self, request: Request) -> dict[str, Any] | None:
         seq = request.path_params["seq"]
         if not 0 < seq <= len(self._sandbox.log):
-            return Response(status_code=404)
+            return None
         entry = self._sandbox.log.entry(seq)
-        if not entry.get("html"):
+        return entry if entry["channel"] == "email" else None
+
+    def _html_of(self, entry: dict[str, Any] | None, permissions: str) -> Response:
+        if not entry or not entry["html"]:
             return Response(status_code=404)
-        return HTMLResponse(entry["html"], headers={"Content-Security-Policy": _MAIL_POLICY})
+        app = urlsplit(self._sandbox.app_url)
+        policy = _MAIL_POLICY.format(
+            permissions, f"{app.scheme}://{app.netloc}" if app.netloc else ""
+        )
+        return HTMLResponse(entry["html"], headers={"Content-Security-Policy": policy})
 
     async def webhooks(self, request: Request) -> Response:
         """What was told, and the form that takes a secret to check it with."""
@@ -175,10 +210,12 @@ class Pages:
             controls.reset()
         elif request.method == "POST":
             controls.merge(await _read_json(request))
+        self._sandbox.topic.look()
         return _json(controls.values)
 
     async def reset(self, request: Request) -> Response:
         self._sandbox.controls.reset()
+        self._sandbox.topic.look()
         self._sandbox.reporter.clear()
         self._sandbox.log.clear()
         self._sandbox.receiver.clear()

@@ -16,12 +16,24 @@ from urllib.parse import parse_qsl, quote
 import orjson
 
 from . import constants
-from .numbers import BY_LOCAL_PART
+from .numbers import mailbox_of
 from .wire import Scope
 
 SEND_EMAIL = "/v2/email/outbound-emails"
 _MAX_RECIPIENTS = 50
 _MAX_BYTES = 40 * 1024 * 1024
+_CONFIGURATION_SETS = (
+    *("", constants.SES_CONFIGURATION_SET, constants.SES_UNTRACKED_CONFIGURATION_SET),
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TAG = re.compile(r"[A-Za-z0-9_:-]{1,256}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.@:-]{1,256}")
+_USUAL = frozenset(
+    {
+        *("from", "to", "cc", "subject", "reply-to", "mime-version", "content-type"),
+        "content-transfer-encoding",
+    }
+)
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>\w+)/(?P<scope>\d{8}/[\w-]+/\w+/aws4_request), ?"
     r"SignedHeaders=(?P<headers>[\w;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
@@ -61,7 +73,10 @@ def check_signature(scope: Scope, body: bytes) -> None:
 
 
 def check_email(body: bytes) -> dict[str, Any]:
-    """The log entry of an acceptable SendEmail; `Refused` with what is wrong with it."""
+    """The log entry of an acceptable SendEmail; `Refused` with what is wrong with it.
+
+    `to` is all recipients, for the search; the first of `recipients` is whom it is for.
+    """
     if len(body) > _MAX_BYTES:
         raise _bad("Maximum message size exceeded.")
     try:
@@ -75,19 +90,33 @@ def check_email(body: bytes) -> dict[str, Any]:
             for address in destination.get(name) or ()
         ] or shown["recipients"]
         sender = request.get("FromEmailAddress") or shown["from"]
+        reply_to = request.get("ReplyToAddresses") or shown["reply_to"]
+        configuration_set = request.get("ConfigurationSetName") or ""
         tags = {tag["Name"]: tag["Value"] for tag in request.get("EmailTags") or ()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _bad("The request could not be read.") from None
     _check_addresses(recipients, sender)
+    _check_headers(shown["subject"], sender, *reply_to, *shown["headers"].values())
+    for name, value in tags.items():
+        if not _TAG.fullmatch(name) or not _TAG_VALUE.fullmatch(value):
+            raise _bad("Invalid email tag.")
+    if configuration_set not in _CONFIGURATION_SETS:
+        raise Refused(
+            404, "NotFoundException", f"Configuration set <{configuration_set}> does not exist."
+        )
     return {
         "channel": "email",
         "to": ", ".join(recipients),
+        "recipients": recipients,
         "from": sender,
+        "reply_to": list(reply_to),
+        "headers": shown["headers"],
+        "attachments": shown["attachments"],
         "subject": shown["subject"],
         "text": shown["text"],
         "html": shown["html"],
         "tags": tags,
-        "configuration_set": request.get("ConfigurationSetName") or "",
+        "configuration_set": configuration_set,
     }
 
 
@@ -103,8 +132,23 @@ def _check_addresses(recipients: list[str], sender: str) -> None:
         local_part, at, domain = address.rpartition("@")
         if not (local_part and at and domain):
             raise _bad("Missing final '@domain'")
-        if mailbox := BY_LOCAL_PART.get(local_part):
+        if not local_part.isascii() or _CONTROL.search(recipient):
+            raise _bad("Local address contains control or whitespace")
+        mailbox = mailbox_of(address)
+        if mailbox and mailbox.behaviour == "refused":
             raise Refused(mailbox.status, mailbox.error, mailbox.message)
+
+
+def _check_headers(*values: str) -> None:
+    for value in values:
+        if _CONTROL.search(value):
+            raise _bad("Header value contains control characters.")
+
+
+def fate_of(entry: dict[str, Any]) -> str:
+    """What befalls the call that sends to this mailbox."""
+    mailbox = mailbox_of(entry["recipients"][0])
+    return mailbox.fate if mailbox else ""
 
 
 def _simple(content: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +156,9 @@ def _simple(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "recipients": [],
         "from": "",
+        "reply_to": [],
+        "headers": {h["Name"]: h["Value"] for h in content.get("Headers") or ()},
+        "attachments": [file["FileName"] for file in content.get("Attachments") or ()],
         "subject": content["Subject"]["Data"],
         "text": (body.get("Text") or {}).get("Data", ""),
         "html": (body.get("Html") or {}).get("Data", ""),
@@ -130,10 +177,23 @@ def _raw(content: dict[str, Any]) -> dict[str, Any]:
             for address in mail[name].addresses
         ],
         "from": str(mail["From"] or ""),
+        "reply_to": [str(mail["Reply-To"])] if mail["Reply-To"] else [],
+        "headers": {name: str(value) for name, value in mail.items() if name.lower() not in _USUAL},
+        "attachments": [part.get_filename() or "" for part in mail.iter_attachments()],
         "subject": str(mail["Subject"] or ""),
         "text": _part(mail, "plain"),
-        "html": _part(mail, "html"),
+        "html": _with_images(_part(mail, "html"), mail),
     }
+
+
+def _with_images(html: str, mail: EmailMessage) -> str:
+    """As a reader of mail shows it: the images that came along where they are named (`cid:`)."""
+    for part in mail.walk():
+        name = (part["Content-ID"] or "").strip("<> ")
+        if name and part.get_content_maintype() == "image":
+            data = base64.b64encode(part.get_content()).decode()
+            html = html.replace(f"cid:{name}", f"data:{part.get_content_type()};base64,{data}")
+    return html
 
 
 def _part(mail: EmailMessage, kind: str) -> str:

@@ -52,6 +52,8 @@ def processes(
                 *(*modest, *python, "-m", "messaging.sandbox", "--port", str(sandbox_port)),
                 *("--data", str(directory / "sandbox")),
                 *("--app-url", f"http://localhost:{port}"),
+                *("--url", f"http://localhost:{sandbox_port}"),
+                *("--sns-endpoint", f"http://127.0.0.1:{receipts_port}/callbacks/ses"),
             ],
             stage=DOORS,
         ),

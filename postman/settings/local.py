@@ -70,8 +70,10 @@ CHANNELS = {
             "endpoint_url": SANDBOX_URL,
             "access_key_id": constants.AWS_ACCESS_KEY_ID,
             "secret_access_key": constants.AWS_SECRET_ACCESS_KEY,
-            "configuration_set": "postman",
-            "untracked_configuration_set": "postman-untracked",
+            "configuration_set": constants.SES_CONFIGURATION_SET,
+            "untracked_configuration_set": constants.SES_UNTRACKED_CONFIGURATION_SET,
+            "topic_arns": [constants.SNS_TOPIC_ARN],
+            "sns_sandbox_url": SANDBOX_URL,
         },
     },
 }

@@ -89,6 +89,7 @@ else:
                 "region": AWS_REGION,
                 "configuration_set": env.str("SES_CONFIGURATION_SET", ""),
                 "untracked_configuration_set": env.str("SES_UNTRACKED_CONFIGURATION_SET", ""),
+                "topic_arns": env.list("SES_TOPIC_ARNS", default=[]),
             },
         },
     }
