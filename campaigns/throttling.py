@@ -54,6 +54,10 @@ class Verdict(NamedTuple):
     remaining: int
     reset_after: float  # seconds until one more call is free
 
+    def reset_at(self) -> str:
+        """Seconds since 1970, as the older headers say it."""
+        return str(math.ceil(time.time() + self.reset_after))
+
     def stand_on(self, answer: Response) -> None:
         """The headers of draft-ietf-httpapi-ratelimit-headers-07, in whole seconds."""
         seconds = max(1, math.ceil(self.reset_after))

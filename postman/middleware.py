@@ -58,7 +58,7 @@ class HttpsOnlyApi:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if (
             settings.SECURE_SSL_REDIRECT
-            and request.path.startswith("/api/")
+            and request.path.startswith(("/api/", "/v1/"))
             and not request.is_secure()
         ):
             return envelope(

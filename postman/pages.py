@@ -20,7 +20,7 @@ OUTAGE = (OperationalError, InterfaceError, RedisConnectionError, RedisTimeoutEr
 
 
 def is_for_api(request: HttpRequest) -> bool:
-    return request.path == "/api" or request.path.startswith("/api/")
+    return request.path == "/api" or request.path.startswith(("/api/", "/v1/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -13,6 +13,7 @@ register_converter(ids.MessageId, "message_id")
 urlpatterns = [
     # First, as most requests are its: each address is compared with all that stand before it.
     path("api/v2/", include("messaging.api.v2.urls")),
+    path("v1/", include("messaging.api.v1.urls")),
     path("", RedirectView.as_view(pattern_name="campaign-list"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),

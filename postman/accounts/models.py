@@ -117,6 +117,13 @@ class User(AbstractBaseUser, PermissionsMixin, PublicIdModel):
         default=False,
         help_text="Grants the right to create campaigns; sees the agency's deleted campaigns.",
     )
+    calls_per_second = models.PositiveSmallIntegerField(
+        default=10,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="API calls of the account in any one second (/v1). Empty: no limit.",
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("may open the admin site", default=False)
     created_at = models.DateTimeField(auto_now_add=True)

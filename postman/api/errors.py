@@ -1,6 +1,7 @@
 """The one error shape of the APIs (v2-sms §8.1), and the status of every code (§8.2)."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -55,7 +56,28 @@ def body(request: Any, code: str, message: str, status: int) -> dict[str, Any]:
 
 
 def envelope(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
+    """An answer to a call that reached no view, in the shape of the version that was called."""
+    if request.path.startswith("/v1/"):
+        return JsonResponse(v1_body(request, _V1_CODES.get(code, code), message), status=status)
     return JsonResponse(body(request, code, message, status), status=status)
+
+
+def v1_body(
+    request: Any, code: str, message: str, faults: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """v1's shape (v1-backend §3.1), and what is wrong with each field beside it."""
+    answer: dict[str, Any] = {"code": code, "message": message}
+    if faults:
+        answer["errors"] = [{"path": path, "message": text} for path, text in faults.items()]
+    return {**answer, "request_id": getattr(request, "id", "")}
+
+
+_V1_CODES = {
+    "parameter_invalid": "malformed",
+    "invalid_path": "not_found",
+    "internal_error": "internal_server",
+    "https_required": "unauthorized",
+}
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -123,7 +123,8 @@ STORAGES: dict[str, Any] = {
 }
 FILE_UPLOAD_HANDLERS = ["postman.uploads.NoFiles"]
 FILE_UPLOAD_PERMISSIONS = 0o600
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# An email of a megabyte takes up to three where its letters are escaped.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
 # --- Who you are ------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"

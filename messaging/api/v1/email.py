@@ -1,0 +1,281 @@
+"""Programmatic email, `/v1/transactional/email` (v1-backend §3.5, §3.6; v1-web-app §21)."""
+
+import json
+import re
+from collections.abc import Mapping
+from email.utils import parseaddr
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import QueryDict
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns.models import Channel
+from messaging import attachments, transactional
+from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
+from messaging.api.v1.listing import Asked, answer, iso
+from messaging.channels.ses import clean_address
+from messaging.models import Attempt, Message, Transactional
+from messaging.states import Status
+from postman.api.parsers import StorableJson
+from postman.errors import Refused
+
+MOST_BODY_BYTES = 1024 * 1024
+MAX_LIMIT = 1000
+# v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so.
+STATUSES: Mapping[str, tuple[Status, ...]] = {
+    "UNSENT": (Status.FAILURE, Status.SUPPRESSED, Status.CANCELLED),
+    "ACCEPTED": (
+        Status.CREATED,
+        Status.ENQUEUED,
+        Status.SENDING,
+        Status.UNKNOWN,
+        Status.SENT,
+    ),
+    "SENT": (Status.SENT_TO_TELCO,),
+    "DELIVERED": (Status.SUCCESS,),
+    "OPENED": (Status.OPENED,),
+    "BOUNCED": (Status.BOUNCED, Status.SOFT_BOUNCED),
+    "COMPLAINT": (Status.COMPLAINED,),
+}
+_STATUS_OF = {str(ours): theirs for theirs, group in STATUSES.items() for ours in group}
+_BOUNCES = {Status.BOUNCED.value: "Hard bounce", Status.SOFT_BOUNCED.value: "Soft bounce"}
+
+
+class Address(serializers.Field):
+    """An email address, lower case and without letters that SES does not take."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Send an email address as a string.")
+        try:
+            return clean_address(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class Addresses(serializers.Field):
+    """A list of different addresses; in a form, where there are no lists, as JSON."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if isinstance(data, str):
+            try:
+                data = json.loads(data)
+            except ValueError:
+                data = None
+        if not isinstance(data, list):
+            raise serializers.ValidationError("Send a list of email addresses.")
+        found = [Address().run_validation(item) for item in data[: transactional.MOST_ADDRESSES]]
+        if len(data) > len(found):
+            raise Refused(
+                f"Send to at most {transactional.MOST_ADDRESSES} addresses, cc and bcc included.",
+                "too_many_recipients",
+            )
+        if len(set(found)) < len(found):
+            raise serializers.ValidationError("An address stands in the list twice.")
+        return found
+
+
+class Mailbox(serializers.Field):
+    """`Name <name@example.gov.sg>`, or the address alone."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not data.isprintable():
+            raise serializers.ValidationError("Send a name and an address: Name <name@example.sg>.")
+        name, address = parseaddr(data)
+        try:
+            clean = clean_address(address)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return f'"{name}" <{clean}>' if name else clean
+
+
+class EmailSend(serializers.Serializer):
+    recipient = Address()
+    subject = serializers.CharField(trim_whitespace=False, max_length=2000)
+    body = serializers.CharField(trim_whitespace=False)
+    from_ = Mailbox(required=False)
+    reply_to = Address(required=False)
+    cc = Addresses(required=False)
+    bcc = Addresses(required=False)
+    tag = serializers.CharField(required=False, max_length=255, allow_blank=True)
+    classification = serializers.CharField(required=False)
+    disable_tracking = serializers.BooleanField(required=False, default=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError("Send an object.")
+        data = {"from_" if name == "from" else name: value for name, value in data.items()}
+        if unknown := data.keys() - self.fields.keys():
+            raise serializers.ValidationError(
+                {name[:50]: "Unknown field." for name in sorted(unknown)[:10]}
+            )
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            faults = dict(error.detail)  # type: ignore[arg-type]
+            if "from_" in faults:
+                faults["from"] = faults.pop("from_")
+            raise serializers.ValidationError(faults) from None
+
+    def validate_subject(self, subject: str) -> str:
+        """One line: headers cannot be smuggled in behind it."""
+        return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", subject).split())
+
+    def validate_body(self, body: str) -> str:
+        if len(body.encode()) > MOST_BODY_BYTES:
+            raise serializers.ValidationError(f"The body is larger than {MOST_BODY_BYTES:,} bytes.")
+        return body
+
+    def validate_classification(self, value: str) -> str:
+        if value.upper() not in transactional.CLASSIFICATIONS:
+            raise serializers.ValidationError(
+                f"Give one of: {', '.join(transactional.CLASSIFICATIONS)}."
+            )
+        return value.upper()
+
+
+class Send(V1View):
+    throttle_classes = [AccountThrottle]
+    parser_classes = [StorableJson, MultiPartParser, FormParser]
+    http_method_names = ["post", "options"]
+
+    def post(self, request: Request) -> Response:
+        """Send one email. The answer proves that it is stored; its outcome comes later."""
+        self._check_size(request)
+        http = request._request
+        http.upload_handlers = [TemporaryFileUploadHandler(http)]
+        # Forms hold a body of a megabyte, written in more bytes than it has.
+        http.encoding = "utf-8"
+        return self.once(lambda: self._send(request))
+
+    def _send(self, request: Request) -> Response:
+        asked, uploads = _parts(request.data)
+        asked = EmailSend(data=asked).run_validation(asked)
+        # Nobody's own address, so nothing may go along: told before the files are looked at.
+        files = attachments.check([(upload.name or "", upload.read()) for upload in uploads])
+        row = transactional.send_email(self.account, files=files, **asked)
+        return Response(shown(row, None), status=201)
+
+    def _check_size(self, request: Request) -> None:
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if "HTTP_TRANSFER_ENCODING" in request.META and not length:
+            raise Refused("Send a `Content-Length`, not a chunked body.", "malformed")
+        size = int(length) if length.isdigit() else 0
+        is_form = (request.content_type or "").startswith("multipart/")
+        if is_form and size > attachments.MOST_BYTES + MOST_BYTES:
+            raise Refused(
+                "The attached files must be smaller than 10 MB together.", "attachment_limit"
+            )
+        if not is_form and size > MOST_BYTES:
+            raise Refused(f"Send at most {MOST_BYTES:,} bytes.", "malformed")
+
+
+def _parts(data: Any) -> tuple[Any, list[UploadedFile]]:
+    """Fields and files of a call, whichever way it came."""
+    if isinstance(data, QueryDict):
+        files = [f for f in data.getlist("attachments") if isinstance(f, UploadedFile)]
+        strange = [n for n, v in data.lists() if any(isinstance(x, UploadedFile) for x in v)]
+        if set(strange) - {"attachments"}:
+            raise Refused("Send files in parts named `attachments`.", "attachment_format")
+        fields: dict[str, Any] = {}
+        for name, values in data.lists():
+            if name == "attachments":
+                if len(files) < len(values):
+                    raise _not_a_file()
+                continue
+            # Some clients repeat a field instead of writing a list.
+            is_list = name in ("cc", "bcc") and (len(values) > 1 or not _is_json(values[0]))
+            fields[name.removesuffix("[]")] = values if is_list else values[-1]
+        return fields, files
+    if isinstance(data, Mapping) and "attachments" in data:
+        raise _not_a_file()
+    return data, []
+
+
+def _is_json(value: str) -> bool:
+    return value.lstrip().startswith("[")
+
+
+def _not_a_file() -> Refused:
+    return Refused("Send files as multipart/form-data, each as a file.", "attachment_format")
+
+
+class List(V1View):
+    def get(self, request: Request) -> Response:
+        asked = Asked(request.query_params, max_limit=MAX_LIMIT, statuses=STATUSES, has_tags=True)
+        rows, has_more = asked.of(_own(self.account))
+        attempts = latest_attempts(rows)
+        shown_rows = [shown(row, attempts.get(row.message_id)) for row in rows]
+        if asked.excludes_params:
+            for each in shown_rows:
+                del each["params"]
+        return Response(answer(shown_rows, has_more))
+
+
+class One(V1View):
+    def get(self, request: Request, number: str) -> Response:
+        row = _own(self.account).filter(pk=number_of(number)).first()
+        if row is None:
+            raise Refused("There is no such email.", "not_found")
+        return Response(shown(row, latest_attempts([row]).get(row.message_id)))
+
+
+def _own(account: Any) -> Any:
+    rows = Transactional.objects.filter(user=account, channel=Channel.EMAIL)
+    return rows.select_related("message")
+
+
+def number_of(text: str) -> int:
+    """The id in an address; one that nothing can have where it is none. Raises Refused."""
+    if not (text.isascii() and text.isdigit()):
+        raise Refused("id: Give the number of a message.", "api_validation")
+    return int(text) if len(text) < 19 else -1
+
+
+def latest_attempts(rows: list[Transactional]) -> dict[Any, Attempt]:
+    """Message → its latest try, in one query."""
+    found = Attempt.objects.filter(message__in=[row.message_id for row in rows]).order_by("number")
+    return {attempt.message_id: attempt for attempt in found}
+
+
+def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
+    """v1's object of an email (v1-web-app §21.3)."""
+    message, content = row.message, row.content
+    code, sub_type = _error(message, attempt)
+    return {
+        "id": str(row.pk),
+        "from": content.get("from"),
+        "recipient": message.recipient,
+        "params": {name: content.get(name) for name in ("subject", "body", "from", "reply_to")},
+        "attachments_metadata": row.attachments,
+        "status": _STATUS_OF[message.status],
+        "error_code": code,
+        "error_sub_type": sub_type,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(message.updated_at),
+        "accepted_at": iso(row.created_at),
+        "sent_at": iso(attempt.passed_on_at if attempt else None),
+        "delivered_at": iso(attempt.delivered_at if attempt else None),
+        "opened_at": iso(attempt.opened_at if attempt else None),
+        "classification": row.classification or None,
+        "tag": row.tag or None,
+        "cc": content.get("cc", []),
+        "bcc": content.get("bcc", []),
+    }
+
+
+def _error(message: Message, attempt: Attempt | None) -> tuple[str | None, str | None]:
+    """v1's error code and sub type (v1-web-app §22.2)."""
+    if message.status == Status.SUPPRESSED:
+        return "Error 400: Blacklisted recipient", None
+    if attempt is None or not attempt.error_code:
+        return None, None
+    first, _, sub_type = attempt.provider_code.partition("/")
+    if attempt.status == Status.COMPLAINED:
+        return first or "complaint", sub_type or None
+    return _BOUNCES.get(attempt.status, attempt.error_code), sub_type or None

@@ -1,0 +1,151 @@
+"""Accept what a system sends with an account's key, one message a call (v1-backend §3.5).
+
+Everything is checked before anything is stored: a call that is refused leaves no row.
+"""
+
+from collections.abc import Sequence
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.db import transaction
+
+from campaigns import programmatic
+from campaigns.email import sanitising, senders, theme
+from campaigns.models import Campaign, Channel
+from messaging import delivery, tasks
+from messaging.attachments import File
+from messaging.models import Counter, Message, Suppression, Transactional, TransactionalFile
+from messaging.states import Status
+from postman.accounts.models import User
+from postman.celery import ring_unless_unheard
+from postman.errors import Refused
+
+# The main recipient among them.
+MOST_ADDRESSES = 50
+CLASSIFICATIONS = ("URGENT", "FOR_ACTION", "FOR_INFO")
+
+
+def send_email(
+    user: User,
+    *,
+    recipient: str,
+    subject: str,
+    body: str,
+    from_: str = "",
+    reply_to: str = "",
+    cc: Sequence[str] = (),
+    bcc: Sequence[str] = (),
+    tag: str = "",
+    classification: str = "",
+    disable_tracking: bool = False,
+    files: Sequence[File] = (),
+) -> Transactional:
+    """Accept one email; addresses are clean already. Raises Refused with one of v1's codes."""
+    campaign = programmatic.campaign_of(user, Channel.EMAIL)
+    if len(cc) + len(bcc) + 1 > MOST_ADDRESSES:
+        raise Refused(
+            f"Send to at most {MOST_ADDRESSES} addresses, cc and bcc included.",
+            "too_many_recipients",
+        )
+    sender = _sender(user, from_)
+    if files and parseaddr(sender)[1] == senders.default().address:
+        raise Refused(
+            "Files can be attached only to emails from an address of your own. "
+            "See Settings, Email senders.",
+            "unauthorized",
+        )
+    _check_content(subject, body)
+    suppressed = _suppressed([recipient, *cc, *bcc])
+    if recipient in suppressed:
+        raise Refused(
+            "Blacklisted recipient: this address bounced or its owner reported us as spam.",
+            "invalid_template",
+        )
+    content = {
+        "from": sender,
+        "subject": subject,
+        "body": body,
+        "reply_to": reply_to or user.email,
+        "cc": [address for address in cc if address not in suppressed],
+        "bcc": [address for address in bcc if address not in suppressed],
+        "disable_tracking": disable_tracking,
+    }
+    # The body shows files as `cid:0`, `cid:1`… in the order in which they were sent.
+    has_content_ids = 'src="cid:' in body or "src='cid:" in body
+    with transaction.atomic():
+        row = _accept(
+            campaign, user, recipient, content, tag=tag, classification=classification, files=files
+        )
+        TransactionalFile.objects.bulk_create(
+            TransactionalFile(
+                transactional=row,
+                position=position,
+                name=file.name,
+                content_type=file.content_type,
+                content_id=str(position) if has_content_ids else "",
+                data=file.data,
+            )
+            for position, file in enumerate(files)
+        )
+    ring_unless_unheard(tasks.send_singles)
+    return row
+
+
+def _accept(
+    campaign: Campaign,
+    user: User,
+    recipient: str,
+    content: dict[str, object],
+    *,
+    tag: str,
+    classification: str,
+    files: Sequence[File],
+) -> Transactional:
+    message = Message.objects.create(
+        campaign=campaign,
+        creator=user,
+        via_api=True,
+        recipient=recipient,
+        values={},
+        segments=1,
+    )
+    delivery.count(campaign.id, None, {Counter.TOTAL: 1, Status.CREATED.value: 1})
+    return Transactional.objects.create(
+        message=message,
+        user=user,
+        channel=campaign.channel,
+        tag=tag,
+        classification=classification,
+        content=content,
+        attachments=[file.facts for file in files] or None,
+        attachment_bytes=sum(len(file.data) for file in files),
+        created_at=message.created_at,
+    )
+
+
+def _sender(user: User, from_: str) -> str:
+    """The mailbox it is from; the name is the caller's to choose (v1 adds no “via” here)."""
+    if not from_:
+        return settings.DEFAULT_FROM_EMAIL
+    name, address = parseaddr(from_)
+    try:
+        found = senders.check_usable(address, user)
+        return senders.header(senders.clean_name(name) or found.name, found.address)
+    except Refused as refused:
+        raise Refused(refused.message, "invalid_from_address") from refused
+
+
+def _check_content(subject: str, body: str) -> None:
+    cleaned = sanitising.clean(body).html
+    is_empty = not theme.plain_text(cleaned).strip() and "<img" not in cleaned
+    if is_empty or not subject.strip():
+        raise Refused(
+            "The subject or the body is empty once what emails may not hold is taken out of it.",
+            "invalid_template",
+        )
+
+
+def _suppressed(addresses: Sequence[str]) -> set[str]:
+    """Those that nobody may write to: unsubscribing is from campaigns, not from these."""
+    standing = Suppression.objects.standing().filter(agency=None, recipient__in=addresses)
+    return set(standing.values_list("recipient", flat=True))
