@@ -1,1 +1,4 @@
-"""What an email is: its keywords, what may stand in it, how it looks. Pure: no models, no HTTP."""
+"""What an email is: who it says it is from, its keywords, what may stand in it, how it looks.
+
+`keywords`, `sanitising`, `theme`, `composing` and `lints` are pure: no models, no HTTP.
+"""

@@ -7,7 +7,7 @@ name has no case, a blank value is nothing, and a name that ends in `_url` or `_
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape, unescape
 from urllib.parse import quote
@@ -45,8 +45,7 @@ _is_link_target = re.compile(
 
 # In cleaned HTML every tag is whole and every attribute in double quotes.
 _tag = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>""")
-_attribute = re.compile(r"""([^\s"'<>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_ADDRESS_ATTRIBUTES = ("href", "src")
+_attribute = re.compile(r"""\s+([^\s"'<>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
 # What is wrong -------------------------------------------------------------------------------
@@ -144,14 +143,18 @@ def as_attribute(value: str) -> str:
 
 
 def as_link_target(value: str) -> str:
-    """A value that is all of a link's address: nothing, unless it leads where a link may lead."""
+    """The whole of a link's address: no address at all, unless it leads where a link may lead."""
     address = value.strip()
-    return escape(address) if _is_link_target(address) and not _controls.search(address) else ""
+    if not _is_link_target(address) or _controls.search(address):
+        return ""
+    return f' href="{escape(address)}"'
 
 
 def as_image_source(value: str) -> str:
     address = value.strip()
-    return escape(address) if _is_web_address(address) and not _controls.search(address) else ""
+    if not _is_web_address(address) or _controls.search(address):
+        return ""
+    return f' src="{escape(address)}"'
 
 
 def as_part_of_address(value: str) -> str:
@@ -295,12 +298,21 @@ def _html_pieces(html: str, as_link: Filling) -> Iterator[tuple[str, str, Fillin
     places = _Places(html)
     done = 0
     for start, name, end in _occurrences(html):
-        filling = places.filling(start, end)
-        if filling is as_text and _is_link_name(name) and not places.is_within_a_link(start):
-            filling = as_link
-        yield html[done:start], name, filling
-        done = end
+        place = places.of(start, end)
+        if place.filling is as_text and _is_link_name(name) and not places.is_within_a_link(start):
+            place = replace(place, filling=as_link)
+        yield html[done : place.start], name, place.filling
+        done = place.end
     yield html[done:], "", None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a value replaces, and how."""
+
+    start: int
+    end: int
+    filling: Filling
 
 
 class _Places:
@@ -318,24 +330,29 @@ class _Places:
         before = bisect_left(self._link_starts, position)
         return before > 0 and not self._links[before - 1][1]
 
-    def filling(self, start: int, end: int) -> Filling:
+    def of(self, start: int, end: int) -> _Place:
         before = bisect_left(self._starts, start)
         if not before or self._tags[before - 1].end() < end:
-            return as_text
+            return _Place(start, end, as_text)
         tag = self._tags[before - 1]
         for attribute in _attribute.finditer(self._html, tag.start(3), tag.end(3)):
             group = 2 if attribute[2] is not None else 3
             if attribute.start(group) <= start and end <= attribute.end(group):
-                whole = (attribute.start(group), attribute.end(group)) == (start, end)
-                return _in_attribute(attribute[1].lower(), is_whole=whole)
-        return as_nothing
+                is_whole = (attribute.start(group), attribute.end(group)) == (start, end)
+                return _in_attribute(attribute, start, end, is_whole=is_whole)
+        return _Place(start, end, as_nothing)
 
 
-def _in_attribute(attribute: str, *, is_whole: bool) -> Filling:
-    if attribute == "style":
-        return as_nothing
-    if attribute not in _ADDRESS_ATTRIBUTES:
-        return as_attribute
+def _in_attribute(attribute: re.Match[str], start: int, end: int, *, is_whole: bool) -> _Place:
+    name = attribute[1].lower()
+    if name == "style":
+        return _Place(start, end, as_nothing)
+    if name not in _WHOLE_ADDRESSES:
+        return _Place(start, end, as_attribute)
     if not is_whole:
-        return as_part_of_address
-    return as_link_target if attribute == "href" else as_image_source
+        return _Place(start, end, as_part_of_address)
+    # With the space before it, so that nothing is left of an address that is none.
+    return _Place(attribute.start(), attribute.end(), _WHOLE_ADDRESSES[name])
+
+
+_WHOLE_ADDRESSES = {"href": as_link_target, "src": as_image_source}

@@ -1,7 +1,7 @@
 """What may stand in an email: an allow-list of tags, attributes and styles.
 
-v1's list, and of our own `thead` and `hr` (both inert), and spans and scope on `th` (tables that
-screen readers can read). Of v1's we refuse what a mail cannot use or should not hold: relative and
+v1's list, and of our own `thead` and `hr` (both inert), spans and scope on `th` (tables that
+screen readers can read) and `lang` (a second language that they can speak). Of v1's we refuse what a mail cannot use or should not hold: relative and
 ftp addresses, images within the text (`data:`, which most mail apps do not show), and pictures in
 styles.
 
@@ -50,7 +50,7 @@ _OWN_ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
 }
 ATTRIBUTES: dict[str, set[str]] = {
-    tag: ({"style"} if tag in _STYLED_TAGS else set()) | _OWN_ATTRIBUTES.get(tag, set())
+    tag: {"lang"} | ({"style"} if tag in _STYLED_TAGS else set()) | _OWN_ATTRIBUTES.get(tag, set())
     for tag in TAGS
 }
 # Ours to set, whatever was written: a link opens beside the mail and learns nothing of it.
@@ -100,6 +100,7 @@ _is_colour = re.compile(rf"(?:{_STYLE_FUNCTIONS}|#[0-9a-f]{{3,8}}|[a-z]+)", re.I
 _is_name = re.compile(r"[a-z-]+", re.IGNORECASE).fullmatch
 _style_comment = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _PATTERNS = {
+    "lang": re.compile(r"[a-zA-Z]{2,8}(?:-[a-zA-Z0-9]{1,8}){0,3}").fullmatch,
     "start": re.compile(r"-?\d{1,6}").fullmatch,
     "type": re.compile(r"[1aAiI]").fullmatch,
     "width": re.compile(r"\d{1,5}(?:\.\d+)?(?:px|%)?").fullmatch,
@@ -138,15 +139,15 @@ def clean(html: str) -> Cleaned:
     return Cleaned(cleaned, _removed(found, kept))
 
 
-# No parser of mails agrees with another on these.
-_not_text = re.compile("[\x00\ud800-\udfff]")
+# Controls and halves of characters: no two parsers of mails agree on them.
+_not_text = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def _settled(html: str) -> str:
     """Cleaned until another pass finds nothing to change: what a mail app makes of it is then what
     was looked at here."""
     for _ in range(_MAX_PASSES):
-        again = _strict.clean(html)
+        again = _not_text.sub("", _strict.clean(html))  # they may be written as &#1;
         if again == html:
             return html
         html = again
@@ -168,7 +169,7 @@ def clean_merged(html: str) -> str:
     The template was cleaned and the values escaped, so this finds nothing unless one of those is
     wrong. It is far faster than `clean`, as no attribute comes back to Python.
     """
-    merged = _merged.clean(html)
+    merged = _merged.clean(_not_text.sub("", html))
     return _strict_merged.clean(merged) if _is_doubtful(merged) else merged
 
 
@@ -184,13 +185,17 @@ _INERT = (
     r"""(?:(?:&(?:amp|lt|gt|quot|\#x27);|<br>)[^<>"'&`\x00-\x1f]*+)*+"""
 )
 _is_inert = re.compile(
-    rf"""{_INERT}|<a(?: style="[\w:;\#-]*+")? href="https?:{_INERT}" target="_blank" """
-    rf"""rel="{_LINK_REL}">{_INERT}</a>""",
+    rf"""{_INERT}| (?:href|src)="{_INERT}"|<a(?: style="[\w:;\#-]*+")? href="{_INERT}" """
+    rf"""target="_blank" rel="{_LINK_REL}">{_INERT}</a>""",
     re.IGNORECASE,
 ).fullmatch
-# Styles that only the slow cleaner can judge: those with an escape, or a function but colours'.
+
+
+# Styles that only the slow cleaner can judge: those with an escape, a negative length, or a
+# function but colours'.
 _is_doubtful = re.compile(
-    r"""style="[^"(\\]*+(?:(?:(?<=rgb)|(?<=rgba)|(?<=hsl)|(?<=hsla))\([^()"\\]*+\)[^"(\\]*+)*+[(\\]"""
+    r"""style="[^"(\\-]*+(?:(?:-(?![\d.])|(?:(?<=rgb)|(?<=rgba)|(?<=hsl)|(?<=hsla))\([^()"\\]*+\))"""
+    r"""[^"(\\-]*+)*+[(\\-]"""
 ).search
 
 
@@ -271,7 +276,7 @@ _cleaner = partial(
     nh3.Cleaner,
     tags=set(TAGS),
     clean_content_tags=set(_TAGS_WITHOUT_TEXT),
-    attributes=ATTRIBUTES,
+    attributes={**ATTRIBUTES, "*": set()},  # the library would let others pass on every tag
     set_tag_attribute_values=_LINK_TARGET,
     link_rel=_LINK_REL,
     url_schemes={*_LINK_SCHEMES, *_IMAGE_SCHEMES},

@@ -18,6 +18,7 @@ from inscriptis.html_engine import Inscriptis
 from inscriptis.model.config import ParserConfig
 
 from campaigns.email import sanitising
+from campaigns.email.keywords import without_controls
 
 # Pinned with each body. A new look is a new file beside the old one, which mails that were sent
 # with it are still shown in.
@@ -91,8 +92,8 @@ def build(body_html: str, facts: Facts) -> Shell:
     """The frame for a body that has been cleaned. Takes milliseconds: keep what it returns."""
     page = _inliner.inline(
         _layout(facts.theme_version).substitute(
-            lang=escape(facts.lang),
-            title=escape(facts.agency_name),
+            lang=_shown(facts.lang),
+            title=_shown(facts.agency_name),
             link_style=LINK_STYLE,
             preheader_padding=_PREHEADER_PADDING,
             masthead=_masthead(facts),
@@ -123,6 +124,10 @@ def _layout(version: int) -> Template:
     return Template((Path(__file__).parent / "themes" / f"{version}.html").read_text())
 
 
+def _shown(text: str) -> str:
+    return escape(without_controls(text))
+
+
 def _masthead(facts: Facts) -> str:
     return f'<tr><td class="masthead">{MASTHEAD}</td></tr>\n' if facts.has_masthead else ""
 
@@ -132,13 +137,14 @@ def _logo(facts: Facts) -> str:
         return ""
     # Outlook takes the height from the attribute; the width follows from the picture.
     return (
-        f'<tr><td class="logo"><img class="logo-image" src="{escape(facts.logo_url)}" '
-        f'alt="{escape(facts.agency_name)}" height="64"></td></tr>\n'
+        f'<tr><td class="logo"><img class="logo-image" src="{_shown(facts.logo_url)}" '
+        f'alt="{_shown(facts.agency_name)}" height="64"></td></tr>\n'
     )
 
 
 def _footer_lines(facts: Facts) -> list[str]:
-    return [f"Sent by {facts.agency_name} through Postman.", *facts.footer, CONFIDENTIALITY]
+    lines = [f"Sent by {facts.agency_name} through Postman.", *facts.footer, CONFIDENTIALITY]
+    return [without_controls(line) for line in lines]
 
 
 def _footer(facts: Facts) -> str:
