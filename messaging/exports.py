@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan
 from django.utils import timezone
 
 from campaigns import phone_numbers
+from campaigns.email import addresses
 from campaigns.models import Campaign
 from messaging.models import Attempt, Message, MessageQuerySet
 from messaging.recipients import formula_safe
@@ -64,6 +65,18 @@ def sample(campaign: Campaign) -> list[list[str]]:
     ]
 
 
+def email_sample(campaign: Campaign) -> list[list[str]]:
+    """The columns that this message needs, and one row that shows how to fill them."""
+    example = [_example_of(name) for name in campaign.variables]
+    return [["recipient", *campaign.variables], [addresses.EXAMPLE, *example]]
+
+
+def _example_of(name: str) -> str:
+    if name.endswith(("_url", "_link")):
+        return "https://www.example.gov.sg/"
+    return f"sample {name.replace('_', ' ')}"
+
+
 # The log -----------------------------------------------------------------------------------
 
 LOG_COLUMNS = (
@@ -87,20 +100,20 @@ _BEFORE_VARIABLES = LOG_COLUMNS[:7]
 def campaign_log(campaign: Campaign, messages: MessageQuerySet) -> Iterator[list[Any]]:
     """The header and a row for each message that stands there now, oldest first."""
     until_now = messages.filter(created_at__lte=timezone.now())
-    return _log(campaign, _pages(until_now, "created_at", "id"))
+    return _log(campaign, pages(until_now, "created_at", "id"))
 
 
 def batch_log(campaign: Campaign, messages: MessageQuerySet) -> Iterator[list[Any]]:
     """The same for the messages of one batch, in the order of its file."""
-    return _log(campaign, _pages(messages, "row"))
+    return _log(campaign, pages(messages, "row"))
 
 
-def _log(campaign: Campaign, pages: Iterator[list[Message]]) -> Iterator[list[Any]]:
+def _log(campaign: Campaign, found: Iterator[list[Message]]) -> Iterator[list[Any]]:
     bodies = {body.pk: body for body in campaign.bodies.values()}
     names = campaign.variables
     emails: dict[uuid.UUID, str] = {}
     yield [*_BEFORE_VARIABLES, *names, *LOG_COLUMNS[7:]]
-    for page in pages:
+    for page in found:
         errors = _latest_errors(page)
         _learn_emails(page, emails)
         for message in page:
@@ -128,19 +141,19 @@ def iso(moment: datetime) -> str:
     return timezone.localtime(moment, timezone.get_default_timezone()).isoformat(timespec="seconds")
 
 
-def _pages(messages: MessageQuerySet, *key: str) -> Iterator[list[Message]]:
+def pages(rows: QuerySet[Any], *key: str) -> Iterator[list[Any]]:
     """A page at a time by a key that an index serves: a short query each, no open transaction.
 
     A server-side cursor would hold a persistent connection for as long as the download lasts.
     """
-    messages = messages.order_by(*key)
-    page = list(messages[:PAGE])
+    rows = rows.order_by(*key)
+    page = list(rows[:PAGE])
     while page:
         yield page
         if len(page) < PAGE:
             return
         last = tuple(getattr(page[-1], name) for name in key)
-        page = list(messages.filter(TupleGreaterThan(Tuple(*map(F, key)), last))[:PAGE])
+        page = list(rows.filter(TupleGreaterThan(Tuple(*map(F, key)), last))[:PAGE])
 
 
 def _latest_errors(page: Sequence[Message]) -> dict[uuid.UUID, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Collate
 from django.utils import timezone
 
 from campaigns.models import Campaign, Channel, Membership, TemplateBody
@@ -138,6 +138,11 @@ class Batch(PublicIdModel):
     cancelled_at = models.DateTimeField(null=True)
     # Stopped by us, as too many of its addresses do not exist; `stopped_at` says it is still so.
     halted_at = models.DateTimeField(null=True)
+    # When the campaign's owners were told of that.
+    halt_told_at = models.DateTimeField(null=True)
+    # What had bounced, and what was final, when it last stood halted: only more can halt it again.
+    forgiven_bounces = models.IntegerField(default=0, db_default=0)
+    forgiven_finalised = models.IntegerField(default=0, db_default=0)
     # The provider was away or asked for patience: no message of this batch leaves before then.
     hold_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=now_ms)
@@ -166,6 +171,11 @@ class Batch(PublicIdModel):
                 & Q(dispatched_at=None),
                 name="batches_being_sent",
             ),
+            models.Index(
+                fields=["id"],
+                condition=Q(halted_at__isnull=False, halt_told_at=None),
+                name="batches_halted_untold",
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -192,6 +202,11 @@ class Batch(PublicIdModel):
     def is_stopped(self) -> bool:
         """An officer has yet to say whether the rest is to go on."""
         return bool(self.stopped_at and not self.cancelled_at and not self.dispatched_at)
+
+    @property
+    def is_halted(self) -> bool:
+        """Stopped by us, and nobody has said yet whether the rest is to go on."""
+        return bool(self.halted_at and self.is_stopped)
 
     @property
     def is_retryable(self) -> bool:
@@ -359,6 +374,12 @@ class Message(PublicIdModel):
                 condition=Q(status__in=[str(status) for status in WAITING]),
                 name="messages_waiting_to_be_sent",
             ),
+            # Few, and looked up among many: the bad addresses of a batch.
+            models.Index(
+                fields=["batch", "id"],
+                condition=Q(status="bounced"),
+                name="messages_that_bounced",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["batch", "row"], name="one_message_per_row_of_a_batch"),
@@ -481,6 +502,10 @@ class Suppression(models.Model):
     note = models.CharField(max_length=255, blank=True)
     # What led to it, if a message did.
     campaign = models.ForeignKey(Campaign, models.SET_NULL, null=True, related_name="suppressions")
+    # In whose list it stands: the agency's own, or that of the campaign that led to it.
+    listed_by = models.ForeignKey(
+        Agency, models.CASCADE, null=True, db_index=False, related_name="listed_suppressions"
+    )
     creator = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     lifted_at = models.DateTimeField(null=True)
@@ -504,10 +529,34 @@ class Suppression(models.Model):
                 name="suppressions_have_a_known_reason",
             ),
         ]
-        indexes = [models.Index(fields=["agency", "-id"], name="suppressions_of_an_agency")]
+        indexes = [
+            models.Index(fields=["agency", "-id"], name="suppressions_of_an_agency"),
+            models.Index(
+                fields=["listed_by", "-id"],
+                condition=Q(lifted_at=None),
+                name="suppressions_in_a_list",
+            ),
+            # Byte by byte, so that it finds what an address begins with.
+            models.Index(
+                "listed_by",
+                Collate("recipient", "C"),
+                condition=Q(lifted_at=None),
+                name="suppressions_by_address",
+            ),
+            models.Index(
+                fields=["campaign", "id"],
+                condition=Q(reason="unsubscribed", told_at=None),
+                name="unsubscriptions_untold",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.reason} {self.id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.listed_by_id is None:
+            self.listed_by_id = self.agency_id or (self.campaign and self.campaign.agency_id)
+        super().save(*args, **kwargs)
 
 
 class ProtectedUploadQuerySet(models.QuerySet["ProtectedUpload"]):

@@ -8,7 +8,7 @@ import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import suppression
+from messaging import halting, suppression
 from messaging.channels import meaning_of
 from messaging.channels.base import Event
 from messaging.delivery import EVENTS_CHUNK, Change, apply
@@ -69,9 +69,12 @@ def apply_events() -> int:
 
 @transaction.atomic
 def believe(changes: Sequence[Change]) -> None:
-    """Move attempts on by what a provider says of them, and do what follows for their recipients."""
+    """Move attempts on by what a provider says of them, and do what follows from it."""
+    batches = halting.lock(changes)
     apply(changes)
     suppression.add_reported(changes)
+    if batches:
+        halting.halt(batches)
 
 
 def reported(

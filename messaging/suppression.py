@@ -53,9 +53,11 @@ def add_reported(changes: Sequence[Change]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO messaging_suppression (recipient, reason, note, campaign_id, created_at)
+            INSERT INTO messaging_suppression
+                (recipient, reason, note, campaign_id, listed_by_id, created_at)
             SELECT DISTINCT ON (message.recipient, listed.reason)
-                message.recipient, listed.reason, '', message.campaign_id, %(now)s
+                message.recipient, listed.reason, '', message.campaign_id, campaign.agency_id,
+                %(now)s
             FROM messaging_attempt attempt
             JOIN unnest(%(statuses)s::text[], %(reasons)s::text[]) AS listed (status, reason)
                 ON listed.status = attempt.status
@@ -88,11 +90,16 @@ def unsubscribe(campaign: Campaign, recipient: str) -> None:
         cursor.execute(
             """
             INSERT INTO messaging_suppression
-                (agency_id, recipient, reason, note, campaign_id, created_at)
-            VALUES (%s, %s, 'unsubscribed', '', %s, %s)
+                (agency_id, listed_by_id, recipient, reason, note, campaign_id, created_at)
+            VALUES (%(agency)s, %(agency)s, %(recipient)s, 'unsubscribed', '', %(campaign)s, %(now)s)
             ON CONFLICT DO NOTHING
             """,
-            [campaign.agency_id, recipient, campaign.id, timezone.now()],
+            {
+                "agency": campaign.agency_id,
+                "recipient": recipient,
+                "campaign": campaign.id,
+                "now": timezone.now(),
+            },
         )
 
 

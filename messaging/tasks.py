@@ -15,7 +15,17 @@ from django.core.cache import cache
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from messaging import billing, delivery, ingest, receipts, reconciling, retention, webhooks
+from messaging import (
+    billing,
+    delivery,
+    halting,
+    ingest,
+    owner_mails,
+    receipts,
+    reconciling,
+    retention,
+    webhooks,
+)
 from messaging.models import (
     Attempt,
     Batch,
@@ -148,6 +158,8 @@ def tick() -> None:
         send_singles.apply_async(expires=2)
     if ProviderEvent.objects.filter(applied_at=None).exists():
         apply_receipts.apply_async(expires=2)
+    if halting.untold().exists():
+        tell_of_halts.apply_async(expires=2)
     delivery.sweep_leases()
     webhooks.give_up_old_ones(now)
     for webhook_id in webhooks.to_be_served(now):
@@ -171,6 +183,16 @@ def send_webhook(webhook_id: str) -> None:
 @shared_task(name="messaging.forget_webhook")
 def forget_webhook(webhook_id: str) -> None:
     webhooks.forget_log(UUID(webhook_id))
+
+
+@shared_task(name="messaging.tell_of_halts")
+def tell_of_halts() -> None:
+    owner_mails.tell_of_halts()
+
+
+@shared_task(name="messaging.send_digest")
+def send_digest() -> None:
+    owner_mails.send_digest()
 
 
 @shared_task(name="messaging.fold_counters")

@@ -1,6 +1,16 @@
 from django.urls import path
 
-from .views import batches, billing, campaign, compose, downloads, message, stats, webhooks
+from .views import (
+    batches,
+    billing,
+    bounces,
+    campaign,
+    compose,
+    downloads,
+    message,
+    stats,
+    webhooks,
+)
 
 _campaign = "<campaign_id:campaign_id>/"
 _webhooks = f"{_campaign}settings/webhooks"
@@ -34,6 +44,7 @@ urlpatterns = [
     path(f"{_batch}/resend", batches.resend, name="batch-resend"),
     path(f"{_batch}/errors.csv", downloads.batch_report, name="batch-report"),
     path(f"{_batch}/log.csv", downloads.batch_log, name="batch-log"),
+    path(f"{_batch}/bounced.csv", bounces.bad_addresses, name="batch-bad-addresses"),
     # A tab of the campaign's settings: owners only.
     path(_webhooks, webhooks.webhooks, name="campaign-webhooks"),
     path(_webhook, webhooks.log, name="webhook-log"),

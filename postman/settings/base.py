@@ -208,6 +208,8 @@ CELERY_TASK_ROUTES = {
     "messaging.send_batches": {"queue": "batch"},
     "messaging.apply_receipts": {"queue": "receipts"},
     "messaging.tick": {"queue": "sweep"},
+    "messaging.tell_of_halts": {"queue": "urgent"},
+    "messaging.send_digest": {"queue": "reports"},
     "messaging.fold_counters": {"queue": "sweep"},
     "messaging.ask_about_unknown": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
@@ -245,6 +247,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.charge_days",
         "schedule": 60.0,
         "options": {"expires": 50},
+    },
+    # Mondays, 9.30am in Singapore.
+    "send-digest": {
+        "task": "messaging.send_digest",
+        "schedule": crontab(day_of_week="mon", hour=1, minute=30),
     },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
@@ -288,6 +295,11 @@ AWS_REGION = env.str("AWS_REGION", "ap-southeast-1")
 DEMO_OFFICER = ""  # whom the sign-in page of the demo names
 SANDBOX_URL = ""  # set only where the providers are the sandbox's
 TWILIO_BASE_URL = ""  # Twilio itself
+
+# A batch of emails is halted at more than so many addresses that do not exist, if these are also
+# more than this part of those whose outcome is known (`messaging.halting`).
+MIN_HALT_NUMBER = env.int("MIN_HALT_NUMBER", 10)
+MIN_HALT_PERCENTAGE = env.float("MIN_HALT_PERCENTAGE", 0.1)
 
 # --- API --------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
