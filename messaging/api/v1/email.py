@@ -69,7 +69,7 @@ class Addresses(serializers.Field):
                 data = None
         if not isinstance(data, list):
             raise serializers.ValidationError("Send a list of email addresses.")
-        found = [Address().run_validation(item) for item in data[: transactional.MOST_ADDRESSES]]
+        found = [_bare(item) for item in data[: transactional.MOST_ADDRESSES]]
         if len(data) > len(found):
             raise Refused(
                 f"Send to at most {transactional.MOST_ADDRESSES} addresses, cc and bcc included.",
@@ -78,6 +78,13 @@ class Addresses(serializers.Field):
         if len(set(found)) < len(found):
             raise serializers.ValidationError("An address stands in the list twice.")
         return found
+
+
+def _bare(item: Any) -> str:
+    """Clients of v1 write `Name <address>` where somebody gave them a name, which v1 refused."""
+    if isinstance(item, str) and item.isprintable() and item.endswith(">"):
+        item = parseaddr(item)[1] or item
+    return Address().run_validation(item)
 
 
 class Mailbox(serializers.Field):
