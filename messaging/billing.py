@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Case, Count, F, Q, QuerySet, Sum, Value, When
 from django.utils import timezone
 
-from campaigns.models import Campaign, RecipientType
+from campaigns.models import Campaign, Channel, RecipientType
 from messaging.channels.base import DELIVERY_ERRORS
 from messaging.models import Attempt, Charge, ChargedDay
 from messaging.pricing import charge_micros, is_charged
@@ -119,6 +119,7 @@ def _charges_of(day: date) -> list[Charge]:
             created_at__lt=ended,
             # Internal Staff campaigns pay their own Twilio account (v2-sms §10.3).
             message__campaign__recipient_type=RecipientType.PUBLIC,
+            message__campaign__channel=Channel.SMS,
         )
         .annotate(
             campaign_id=F("message__campaign_id"),

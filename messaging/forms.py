@@ -14,7 +14,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from campaigns.models import Campaign, Language
-from messaging.models import Webhook, WebhookDelivery
+from messaging.models import Batch, Webhook, WebhookDelivery
 
 # Finding -----------------------------------------------------------------------------------
 
@@ -24,6 +24,23 @@ STATUS_CHOICES = [
     ("sent", "Sent, waiting for the receipt"),
     ("delivered", "Delivered"),
     ("failed", "Failed"),
+    ("unknown", "Outcome unknown"),
+    ("cancelled", "Cancelled"),
+]
+EMAIL_STATUS_CHOICES = [
+    ("", "Any status"),
+    ("pending", "Waiting to leave"),
+    ("left", "Sent, whatever came of it"),
+    ("sent", "Sent, nothing heard yet"),
+    ("delivered", "Delivered"),
+    ("opened", "Opened"),
+    ("failed", "Bounced or failed"),
+    ("bounced", "Bounced (hard)"),
+    ("soft_bounced", "Bounced (soft)"),
+    ("refused", "Failed"),
+    ("complained", "Reported as spam"),
+    ("unsubscribed", "Unsubscribed"),
+    ("suppressed", "Suppressed"),
     ("unknown", "Outcome unknown"),
     ("cancelled", "Cancelled"),
 ]
@@ -64,6 +81,21 @@ class MessageFilter(FilterForm):
     status = forms.ChoiceField(label="Status", required=False, choices=STATUS_CHOICES)
     job = forms.ChoiceField(label="Job type", required=False, choices=JOB_CHOICES)
     batch = forms.CharField(required=False, max_length=50, widget=forms.HiddenInput)
+
+
+class EmailFilter(MessageFilter):
+    """The same of emails: by address, and by all that can become of one."""
+
+    search = forms.CharField(
+        label="Email address",
+        required=False,
+        max_length=254,
+        widget=forms.TextInput(
+            attrs={"type": "search", "inputmode": "email", "placeholder": "Any part of it"}
+        ),
+    )
+    status = forms.ChoiceField(label="Status", required=False, choices=EMAIL_STATUS_CHOICES)
+    job = None  # type: ignore[assignment]  # every email comes of a file
 
 
 class BatchFilter(FilterForm):
@@ -298,6 +330,47 @@ class ScheduleForm(forms.Form):
             self.add_error("date" if at.date() < timezone.localdate() else "time", _past(now))
         elif at > now + LATEST:
             self.add_error("date", "Choose a date within one year.")
+
+
+# An email's review -------------------------------------------------------------------------
+
+# From so many recipients on, their number is typed before anything leaves.
+TYPED_FROM = 10_000
+
+
+class ReviewForm(forms.Form):
+    """The word to send an email, and what its officer was looking at when they gave it."""
+
+    ids = "send-%s"
+
+    # The page writes what it shows, not what an earlier page showed.
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    count = forms.CharField(
+        label="Number of recipients",
+        required=False,
+        max_length=20,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+
+    def __init__(self, batch: Batch, *args: Any, **kwargs: Any) -> None:
+        kwargs["auto_id"] = self.ids
+        super().__init__(*args, **kwargs)
+        self.number = batch.total_messages
+        if self.number < TYPED_FROM:
+            del self.fields["count"]
+        else:
+            count = self.fields["count"]
+            count.help_text = f"This goes to many people. Type {self.number:,} to go on."
+
+    def clean_count(self) -> str:
+        typed: str = self.cleaned_data["count"]
+        if re.sub(r"[\s,]", "", typed) != str(self.number):
+            raise forms.ValidationError(f"Type the number of recipients: {self.number:,}.")
+        return typed
+
+
+class EmailScheduleForm(ReviewForm, ScheduleForm):
+    ids = "schedule-%s"
 
 
 def _nine(now: datetime, *, days: int) -> datetime:

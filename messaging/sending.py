@@ -15,9 +15,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from campaigns import sms
-from campaigns.models import Campaign, TemplateBody
+from campaigns.email import pinning
+from campaigns.models import Campaign, EmailDraft, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient
-from messaging import delivery, ingest, tasks
+from messaging import delivery, ingest, readiness, tasks
 from messaging.models import (
     MAX_RETRIES,
     RETRYABLE_STATUSES,
@@ -337,6 +338,12 @@ def send_file(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Bat
 
 def _kept(campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
     """The file where it is kept, and its batch, which is not stored yet; raises Refused."""
+    if campaign.is_protected:
+        raise Refused(
+            "The recipients of a password-protected email are uploaded on its own page, where "
+            "your browser encrypts them.",
+            "campaign_is_protected",
+        )
     name = upload.name or "recipients.csv"
     size = upload.size or 0
     if not name.lower().endswith(".csv"):
@@ -370,13 +377,18 @@ def _sha256(upload: UploadedFile) -> str:
 
 
 @transaction.atomic
-def send_batch(batch: Batch, *, by: User) -> Batch:
-    """Send all of it now; raises Refused where it is not waiting for that word."""
+def send_batch(batch: Batch, *, by: User, reviewed: int | None = None) -> Batch:
+    """Send all of it now; raises Refused where it is not waiting for that word.
+
+    Of an email, `reviewed` is the version of the draft that the officer looked at before: where
+    somebody has changed it since, nothing is sent.
+    """
     _move(
         batch,
         (BatchStatus.READY, BatchStatus.SCHEDULED),
         BatchStatus.ENQUEUING,
         accepted_at=now_ms(),
+        **_text_of(batch, reviewed),
     )
     audit.record("batch.accepted", by=by, on=batch, messages=batch.total_messages)
     ring(tasks.expand, str(batch.id))
@@ -384,8 +396,11 @@ def send_batch(batch: Batch, *, by: User) -> Batch:
 
 
 @transaction.atomic
-def schedule_batch(batch: Batch, *, at: datetime, by: User) -> Batch:
-    """Send it at `at`, which must be in the future and within a year; again to reschedule."""
+def schedule_batch(batch: Batch, *, at: datetime, by: User, reviewed: int | None = None) -> Batch:
+    """Send it at `at`, which must be in the future and within a year; again to reschedule.
+
+    An email is pinned now, so that what was reviewed is what leaves (`reviewed`: as for sending).
+    """
     now = timezone.now()
     if at <= now:
         raise Refused("This time has passed. Choose a later one.", "schedule_in_the_past")
@@ -396,15 +411,39 @@ def schedule_batch(batch: Batch, *, at: datetime, by: User) -> Batch:
         (BatchStatus.READY, BatchStatus.SCHEDULED),
         BatchStatus.SCHEDULED,
         scheduled_at=at,
+        **_text_of(batch, reviewed),
     )
     audit.record("batch.scheduled", by=by, on=batch, at=at.isoformat())
     return batch
 
 
+def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
+    """The text of an email, pinned; nothing where a schedule has pinned it, or it always was.
+
+    Raises Refused where the draft is not ready, not tested, or not what was reviewed.
+    """
+    if not batch.campaign.is_email:
+        return {}
+    stored = Batch.objects.select_for_update(no_key=True).get(id=batch.id)
+    if stored.template_body_id or stored.status not in (BatchStatus.READY, BatchStatus.SCHEDULED):
+        return {}
+    # Locked, so that nobody saves another text between this look at it and its pinning.
+    locked = EmailDraft.objects.select_for_update(of=("self",), no_key=True)
+    draft = locked.select_related("campaign__agency").get(campaign=batch.campaign_id)
+    if reviewed is not None and reviewed != draft.version:
+        raise readiness.NotReady(
+            "The message was changed after you looked at it. Here is how it is now: look it over "
+            "again.",
+            "draft_changed",
+        )
+    readiness.check_content(draft, stored)
+    return {"template_body": pinning.pin(batch.campaign)}
+
+
 @transaction.atomic
 def unschedule_batch(batch: Batch, *, by: User) -> Batch:
     """Back to review, as long as it has not started."""
-    _move(batch, (BatchStatus.SCHEDULED,), BatchStatus.READY, scheduled_at=None)
+    _move(batch, (BatchStatus.SCHEDULED,), BatchStatus.READY, scheduled_at=None, template_body=None)
     audit.record("batch.unscheduled", by=by, on=batch)
     return batch
 

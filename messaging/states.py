@@ -83,6 +83,31 @@ PAGE_GROUPS = {
     "cancelled": (Status.CANCELLED,),
     "suppressed": (Status.SUPPRESSED,),
 }
+# What the report of emails tells apart. Its numbers do not add up: who opened an email got it, and
+# whoever got it was sent it.
+EMAIL_GROUPS = {
+    "pending": PAGE_GROUPS["pending"],
+    "left": (
+        Status.SENT,
+        Status.SENT_TO_TELCO,
+        Status.SUCCESS,
+        Status.OPENED,
+        Status.SOFT_BOUNCED,
+        Status.BOUNCED,
+        Status.COMPLAINED,
+    ),
+    "sent": PAGE_GROUPS["sent"],
+    "delivered": PAGE_GROUPS["delivered"],
+    "opened": (Status.OPENED,),
+    "failed": PAGE_GROUPS["failed"],
+    "bounced": (Status.BOUNCED,),
+    "soft_bounced": (Status.SOFT_BOUNCED,),
+    "refused": (Status.FAILURE,),
+    "complained": (Status.COMPLAINED,),
+    "suppressed": PAGE_GROUPS["suppressed"],
+    "unknown": PAGE_GROUPS["unknown"],
+    "cancelled": PAGE_GROUPS["cancelled"],
+}
 
 
 def advance(current: str, reported: str) -> str:

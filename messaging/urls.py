@@ -7,6 +7,7 @@ from .views import (
     campaign,
     compose,
     downloads,
+    emails,
     message,
     stats,
     webhooks,
@@ -21,6 +22,7 @@ _batch = f"{_campaign}batches/<batch_id:batch_id>"
 urlpatterns = [
     path(_campaign, campaign.campaign, name="campaign"),
     path(_message, campaign.message, name="message"),
+    path(f"{_message}/email", emails.sent, name="message-email"),
     path(f"{_message}/retry", campaign.retry, name="message-retry"),
     path(f"{_message}/resend", campaign.resend, name="message-resend"),
     path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
@@ -33,6 +35,7 @@ urlpatterns = [
     path(f"{_campaign}message", message.editor, name="campaign-message"),
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
+    path(f"{_batch}/preview", emails.preview, name="batch-preview"),
     path(f"{_batch}/send", batches.send, name="batch-send"),
     path(f"{_batch}/schedule", batches.schedule, name="batch-schedule"),
     path(f"{_batch}/unschedule", batches.unschedule, name="batch-unschedule"),

@@ -29,6 +29,7 @@ OUTCOMES = {
     "unknown": "Outcome unknown",
     "failed": "Failed",
     "cancelled": "Cancelled",
+    "suppressed": "Suppressed",
 }
 # Bars are drawn on a scale of so many units; one message among a million is still seen.
 SCALE = 1000

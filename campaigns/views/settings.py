@@ -24,6 +24,7 @@ from campaigns.models import (
     AllowedAddress,
     ApiKey,
     Campaign,
+    Channel,
     Membership,
 )
 from postman.errors import Refused
@@ -54,6 +55,18 @@ def _page(
 ) -> HttpResponse:
     context |= {"campaign": campaign, "membership": request.membership, "tab": tab}
     return render(request, f"campaigns/settings_{tab}.html", context, status=status)
+
+
+def sms_only(view: View) -> View:
+    """API keys and what belongs to them: other channels are not called that way."""
+
+    @wraps(view)
+    def guarded(request: Request, campaign: Campaign, **kwargs: Any) -> HttpResponse:
+        if campaign.channel != Channel.SMS:
+            raise Http404("a page of another channel")
+        return view(request, campaign, **kwargs)
+
+    return guarded
 
 
 # About ---------------------------------------------------------------------------------------
@@ -146,6 +159,7 @@ def _members_of(campaign: Campaign) -> Any:
 
 
 @owners_only
+@sms_only
 @require_safe
 def integrations(request: Request, campaign: Campaign) -> HttpResponse:
     return _integrations_page(request, campaign)
@@ -181,6 +195,7 @@ def _integrations_page(
 
 
 @owners_only
+@sms_only
 @require_POST
 def address_add(request: Request, campaign: Campaign) -> HttpResponse:
     form = AddressForm(request.POST)
@@ -202,6 +217,7 @@ def address_add(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 @owners_only
+@sms_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def address_remove(request: Request, campaign: Campaign, address_id: int) -> HttpResponse:
     rows = AllowedAddress.objects.filter(campaign=campaign).select_related("campaign")
@@ -215,6 +231,7 @@ def address_remove(request: Request, campaign: Campaign, address_id: int) -> Htt
 
 
 @owners_only
+@sms_only
 @require_POST
 @never_cache
 def key_create(request: Request, campaign: Campaign) -> HttpResponse:
@@ -234,6 +251,7 @@ def key_create(request: Request, campaign: Campaign) -> HttpResponse:
 
 
 @owners_only
+@sms_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def key_delete(request: Request, campaign: Campaign, key_id: uuid.UUID) -> HttpResponse:
     rows = ApiKey.objects.filter(campaign=campaign).select_related("campaign")

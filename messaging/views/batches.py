@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages as flash
@@ -21,10 +21,19 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
 from messaging import pricing, sending
-from messaging.forms import BatchFilter, ScheduleForm, UploadForm, is_night
+from messaging.forms import (
+    BatchFilter,
+    EmailScheduleForm,
+    ReviewForm,
+    ScheduleForm,
+    UploadForm,
+    is_night,
+)
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Message, StagedRow
+from messaging.states import RETRIED
 from postman.errors import Refused
 
+from . import emails, steps
 from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -63,6 +72,7 @@ def batches(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
             "campaign": campaign,
             "membership": membership,
             "tab": "batches",
+            "has_open_batch": campaign.is_email and bool(steps.open_batch(membership)),
             "filters": filters,
             "is_filtered": filters.is_filtered,
             "cards": [_card(batch, counters.get(batch.pk, {})) for batch in page.rows],
@@ -136,9 +146,7 @@ def is_under_way(counts: Mapping[str, int]) -> bool:
 @login_required
 def batch(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
-    batch = get_object_or_404(
-        Batch.objects.visible_to(membership).select_related("creator"), pk=batch_id
-    )
+    batch = emails.batch_of(membership, batch_id)
     return _page(request, campaign, membership, batch)
 
 
@@ -148,7 +156,8 @@ def _page(
     membership: Membership,
     batch: Batch,
     *,
-    form: ScheduleForm | None = None,
+    form: ScheduleForm | EmailScheduleForm | None = None,
+    send_form: ReviewForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     state = state_of(batch)
@@ -164,6 +173,10 @@ def _page(
         context |= _progress_facts(request, batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
+    elif state in ("ready", "scheduled") and campaign.is_email:
+        context |= emails.review_facts(request, batch, send_form, cast(Any, form)) | {
+            "sent_before": _sent_before(batch, membership)
+        }
     elif state in ("ready", "scheduled"):
         context |= _review_facts(request, campaign, membership, batch, form)
     part = "messaging/_batch.html"
@@ -187,6 +200,8 @@ def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "is_stopped": label == STOPPED,
         # Claimed when the officer said stop: nobody can call these back.
         "in_flight": by_status["sending"],
+        "retryable": sum(by_status[status] for status in RETRIED),
+        "numbers": emails.numbers(by_status) if batch.campaign.is_email else [],
         "status_label": label,
         "chip": chip_of(batch, label),
         "is_poll": request.htmx.target == "batch-progress",  # type: ignore[attr-defined]
@@ -320,7 +335,22 @@ def _sent_before(batch: Batch, membership: Membership) -> dict[str, Any] | None:
 @require_POST
 @login_required
 def send(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
-    return _change(request, campaign_id, batch_id, sending.send_batch)
+    campaign, membership = campaign_for(request, campaign_id)
+    if not campaign.is_email:
+        return _change(request, campaign_id, batch_id, sending.send_batch)
+    batch = emails.batch_of(membership, batch_id)
+    if state_of(batch) not in ("ready", "scheduled"):
+        flash.error(request, "This file was sent or discarded already.")
+        return redirect("batch", campaign.pk, batch.pk)
+    form = ReviewForm(batch, request.POST)
+    if form.is_valid():
+        try:
+            sending.send_batch(batch, by=membership.user, reviewed=form.cleaned_data["version"])
+        except Refused as refused:
+            form.add_error(None, refused.message)
+        else:
+            return redirect("batch", campaign.pk, batch.pk)
+    return _page(request, campaign, membership, batch, send_form=form, status=422)
 
 
 @require_POST
@@ -423,16 +453,21 @@ def _change(
 @login_required
 def schedule(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
-    batch = get_object_or_404(
-        Batch.objects.visible_to(membership).select_related("creator"), pk=batch_id
-    )
+    batch = emails.batch_of(membership, batch_id)
     if state_of(batch) not in ("ready", "scheduled"):
         flash.error(request, "This batch can no longer be scheduled.")
         return redirect("batch", campaign.pk, batch.pk)
-    form = ScheduleForm(request.POST)
+    form = (
+        EmailScheduleForm(batch, request.POST) if campaign.is_email else ScheduleForm(request.POST)
+    )
     if form.is_valid():
         try:
-            sending.schedule_batch(batch, at=form.cleaned_data["at"], by=membership.user)
+            sending.schedule_batch(
+                batch,
+                at=form.cleaned_data["at"],
+                by=membership.user,
+                reviewed=form.cleaned_data.get("version"),
+            )
         except Refused as refused:
             form.add_error(None, refused.message)
         else:

@@ -160,7 +160,7 @@ def recipients(request: HttpRequest, campaign: Campaign, membership: Membership)
             "tab": "messages",
             "filters": filters,
             "batch_id": batch_id,
-            "messages": page.rows,
+            "rows": page.rows,
             "page": page,
             "is_filtered": filters.is_filtered,
             "updated_at": timezone.now(),
@@ -191,10 +191,12 @@ def unsubscribed_from(campaign: Campaign) -> SuppressionQuerySet:
 def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
     messages = Message.objects.visible_to(membership).select_related(
-        "template_body", "creator", "batch"
+        "template_body__email", "creator", "batch"
     )
     message = get_object_or_404(messages, pk=message_id)
     attempts = Attempt.objects.filter(message=message).order_by("number")
+    if campaign.is_email:
+        return _email(request, campaign, membership, message, list(attempts))
     body = message.template_body
     assert body  # only a message of an account's own call has none, and it is on no page
     return render_page(
@@ -214,6 +216,73 @@ def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID)
             "poll_seconds": _poll_seconds(message, timezone.now()),
         },
     )
+
+
+def _email(
+    request: HttpRequest,
+    campaign: Campaign,
+    membership: Membership,
+    message: Message,
+    attempts: list[Attempt],
+) -> HttpResponse:
+    # `success` is on its way still: it may be opened, or bounce after all.
+    is_watched = message.status == Status.SUCCESS or message.status not in TERMINAL
+    lately = timezone.now() - message.updated_at < WATCHED_FOR
+    return render_page(
+        request,
+        "messaging/email_recipient.html",
+        "messaging/_email_recipient.html",
+        {
+            "campaign": campaign,
+            "membership": membership,
+            "message": message,
+            "email": message.template_body.email if message.template_body else None,
+            "attempts": attempts,
+            "timeline": timeline(message, attempts),
+            "error": attempts[-1].error if attempts else None,
+            "reason": SUPPRESSED_FOR.get(message.suppressed_for or "", ""),
+            "unsubscribed": unsubscribed_from(campaign)
+            .filter(recipient=message.recipient, recipient__gt="")
+            .first(),
+            "is_unknown": message.status == Status.UNKNOWN,
+            "may_retry": message.can_retry and (not message.batch or message.batch.is_retryable),
+            "poll_seconds": 5 if is_watched and lately else None,
+        },
+    )
+
+
+SUPPRESSED_FOR: dict[str, str] = {
+    Suppression.Reason.UNSUBSCRIBED: "They unsubscribed from your agency’s emails.",
+    Suppression.Reason.BOUNCED: "An earlier email to this address bounced: it does not exist.",
+    Suppression.Reason.COMPLAINED: "They reported an earlier email as spam.",
+    Suppression.Reason.ADDED: "An officer put this address on your agency’s suppression list.",
+}
+
+
+def timeline(message: Message, attempts: Sequence[Attempt]) -> list[tuple[datetime, str, str]]:
+    """(when, what, in plain words) of all that is known of an email, oldest first."""
+    events = [(message.created_at, "Accepted", "Taken for sending.")]
+    for attempt in attempts:
+        again = f" (try {attempt.number})" if len(attempts) > 1 else ""
+        events += [
+            (at, what + again, words)
+            for at, what, words in (
+                (attempt.sent_at, "Sent", "Handed to the mail service, which took it."),
+                (attempt.delivered_at, "Delivered", "The recipient’s mail server took it."),
+                (attempt.opened_at, "Opened", "Its pictures were loaded for the first time."),
+            )
+            if at
+        ]
+        if error := attempt.error:
+            words = f"{error.sentence} {error.advice}"
+            events.append((attempt.updated_at, f"{attempt.get_status_display()}{again}", words))
+        elif attempt.status == Status.UNKNOWN:
+            words = "It was handed over, and the answer was lost on its way."
+            events.append((attempt.updated_at, f"Outcome unknown{again}", words))
+    if message.status in (Status.CANCELLED, Status.SUPPRESSED):
+        words = SUPPRESSED_FOR.get(message.suppressed_for or "", "It was not sent.")
+        events.append((message.updated_at, message.get_status_display(), words))
+    return sorted(events, key=lambda event: event[0])
 
 
 @require_POST

@@ -15,9 +15,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from campaigns.access import campaign_for
-from campaigns.models import Membership
+from campaigns.models import Campaign, Membership
 from messaging.models import SENT_STATUSES, Batch, Counter, CounterQuerySet
-from messaging.states import Status
+from messaging.states import EMAIL_GROUPS, PAGE_GROUPS
+
+from .campaign import unsubscribed_from
 
 HOURS, DAYS = 48, 30
 MEANINGS = [
@@ -33,6 +35,49 @@ MEANINGS = [
     ("failed", "Failed", "It was not delivered; each message says why."),
     ("cancelled", "Cancelled", "Its batch was stopped before it left, and the rest cancelled."),
 ]
+# Of emails: first how far they got, each a part of the one before, then how else they ended.
+FUNNEL = [
+    ("left", "Sent", "Handed to the mail service, whatever came of it."),
+    ("delivered", "Delivered", "The recipient’s mail server took it."),
+    (
+        "opened",
+        "Opened",
+        "Its pictures were loaded. Many mail apps load none, and some load them without anybody "
+        "reading, so this is a hint and no count of readers.",
+    ),
+]
+ENDS = [
+    ("pending", "Waiting", "Waiting to be handed to the mail service."),
+    (
+        "bounced",
+        "Bounced (hard)",
+        "The address does not exist or refuses us for good. It is suppressed from now on.",
+    ),
+    (
+        "soft_bounced",
+        "Bounced (soft)",
+        "The mailbox was full, away or too busy. It can be retried.",
+    ),
+    ("refused", "Failed", "It could not be sent; each recipient’s page says why."),
+    (
+        "complained",
+        "Reported as spam",
+        "It was delivered, and the recipient reported it. The address is suppressed from now on.",
+    ),
+    ("unsubscribed", "Unsubscribed", "They asked, in this campaign’s emails, to get no more."),
+    (
+        "suppressed",
+        "Suppressed",
+        "Not sent: the address had bounced, complained or unsubscribed before.",
+    ),
+    (
+        "unknown",
+        "Outcome unknown",
+        "Handed over, but the answer was lost. It may have arrived. It is never sent again by "
+        "itself.",
+    ),
+    ("cancelled", "Cancelled", "Sending was stopped before it left, and the rest cancelled."),
+]
 
 
 @require_safe
@@ -40,6 +85,8 @@ MEANINGS = [
 def stats(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
     counters = _counters(membership)
+    if campaign.is_email:
+        return _email_stats(request, campaign, membership, counters)
     counts = counters.grouped()
     by_day = request.GET.get("by") == "day"
     context = {
@@ -57,6 +104,41 @@ def stats(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         "updated_at": timezone.now(),
     }
     return render(request, "messaging/stats.html", context)
+
+
+def _email_stats(
+    request: HttpRequest, campaign: Campaign, membership: Membership, counters: CounterQuerySet
+) -> HttpResponse:
+    by_status = counters.by_status()
+    counts = {
+        name: sum(by_status[status] for status in statuses)
+        for name, statuses in EMAIL_GROUPS.items()
+    }
+    # Who unsubscribed is known by campaign, not by whose file they were in.
+    if not membership.sees_only_own:
+        counts["unsubscribed"] = unsubscribed_from(campaign).count()
+    by_day = request.GET.get("by") == "day"
+    context = {
+        "campaign": campaign,
+        "membership": membership,
+        "tab": "stats",
+        "total": by_status["total"],
+        "counts": {name: counts[name] for name in PAGE_GROUPS},
+        "funnel": _rows_of(FUNNEL, counts),
+        "ends": _rows_of(ENDS, counts),
+        "by_day": by_day,
+        "series": _by_day(counters) if by_day else _by_hour(counters),
+        "updated_at": timezone.now(),
+    }
+    return render(request, "messaging/email_stats.html", context)
+
+
+def _rows_of(meanings: list[tuple[str, str, str]], counts: Mapping[str, int]) -> list[Any]:
+    return [
+        {"name": name, "label": label, "meaning": meaning, "count": counts[name]}
+        for name, label, meaning in meanings
+        if name in counts
+    ]
 
 
 def _counters(membership: Membership) -> CounterQuerySet:
@@ -92,8 +174,8 @@ def _settled(counters: QuerySet[Any]) -> Mapping[datetime, dict[str, int]]:
         counters.order_by()
         .values("at")
         .annotate(
-            delivered=Sum("n", filter=Q(status=Status.SUCCESS), default=0),
-            failed=Sum("n", filter=Q(status=Status.FAILURE), default=0),
+            delivered=Sum("n", filter=Q(status__in=PAGE_GROUPS["delivered"]), default=0),
+            failed=Sum("n", filter=Q(status__in=PAGE_GROUPS["failed"]), default=0),
         )
     )
     return {

@@ -25,7 +25,8 @@ def resend_unknown(
     if not number:
         return redirect(back)
     if request.method != "POST":
-        return render(request, "messaging/resend_unknown.html", {"number": number, "back": back})
+        context = {"number": number, "back": back, "is_email": on.campaign.is_email}
+        return render(request, "messaging/resend_unknown.html", context)
     try:
         sent = sending.resend_unknown(messages, by=cast(User, request.user), on=on)
     except Refused as refused:

@@ -1,0 +1,51 @@
+"""What still keeps an email campaign from being sent, in words for who can act.
+
+`sending` refuses by these rules, and the rail of steps shows them before anybody is refused.
+"""
+
+from collections.abc import Sequence
+
+from campaigns.email import pinning
+from campaigns.models import Campaign, EmailDraft
+from messaging.models import Batch
+from postman.errors import Refused
+
+
+class NotReady(Refused):
+    """The batch stays as it was; `code` says on which page it can be helped."""
+
+    code = "not_ready"
+
+
+def draft_of(campaign: Campaign) -> EmailDraft:
+    """The draft with all that its pages and rules look at."""
+    found = EmailDraft.objects.select_related("campaign__agency", "campaign__creator", "tested_by")
+    return found.get(campaign=campaign)
+
+
+def is_tested(draft: EmailDraft) -> bool:
+    """Somebody sent themselves the very version that would leave."""
+    return draft.tested_version == draft.version
+
+
+def missing_columns(draft: EmailDraft, batch: Batch) -> list[str]:
+    """Keywords of the message as it is now for which the uploaded file has no column."""
+    columns = {column.lower() for column in batch.summary.get("columns", ())}
+    return [name for name in draft.variables if name.lower() not in columns]
+
+
+def check_content(draft: EmailDraft, batch: Batch) -> None:
+    """Raise NotReady where this draft cannot be put together for the rows of this batch."""
+    if faults := pinning.faults_of(draft):
+        raise NotReady(" ".join(faults), "draft_not_ready")
+    if missing := missing_columns(draft, batch):
+        raise NotReady(
+            f"The file has no column for {named(missing)}. Upload it again with "
+            f"{'these columns' if len(missing) > 1 else 'this column'}, or take the keyword"
+            f"{'s' if len(missing) > 1 else ''} out of the message.",
+            "columns_missing",
+        )
+
+
+def named(names: Sequence[str]) -> str:
+    return ", ".join(f"{{{{{name}}}}}" for name in names)

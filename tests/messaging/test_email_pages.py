@@ -1,0 +1,283 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from campaigns.models import EmailDraft
+from messaging import delivery, sending
+from messaging.models import Batch, Message, StagedRow
+from postman.errors import Refused
+from tests.messaging.emails import edit, expanded, mark_tested, ready_batch
+from tests.messaging.rows import member
+
+pytestmark = pytest.mark.django_db
+
+OF_SMS = re.compile(
+    r"\b(SMS|segments?|sender ID|phone number|Twilio|GST|telco|API keys?|Compose|footer)\b", re.I
+)
+
+
+@pytest.fixture
+def client(client_of, officer):
+    return client_of(officer)
+
+
+def url_of(batch, name="batch"):
+    return reverse(name, args=[batch.campaign_id, batch.pk])
+
+
+def main_of(answer):
+    return answer.content.decode().split("<main")[1].split("</main")[0]
+
+
+def words_of(answer):
+    return " ".join(re.sub(r"<[^>]*>", " ", main_of(answer)).split())
+
+
+def sent_batch(campaign):
+    mark_tested(campaign)
+    return expanded(sending.send_batch(ready_batch(campaign), by=campaign.creator))
+
+
+# The shell ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["campaign-batches", "campaign-stats", "campaign-about",
+                                  "campaign-members", "campaign-delete"])  # fmt: skip
+def test_no_page_of_an_email_campaign_speaks_of_sms(client, email_campaign, name):
+    sent_batch(email_campaign)
+
+    answer = client.get(reverse(name, args=[email_campaign.pk]))
+
+    assert answer.status_code == 200
+    assert OF_SMS.findall(words_of(answer)) == []
+
+
+@pytest.mark.parametrize("status", ["checking", "invalid", "ready", "scheduled", "discarded"])
+def test_no_state_of_a_file_of_emails_speaks_of_sms(client, email_campaign, status):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+    Batch.objects.filter(pk=batch.pk).update(status=status, scheduled_at="2026-12-24T01:00Z")
+
+    answer = client.get(url_of(batch))
+
+    assert answer.status_code == 200
+    assert OF_SMS.findall(words_of(answer)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["compose-single", "campaign-billing", "campaign-billing-csv", "campaign-integrations"]
+)
+def test_an_email_campaign_has_no_pages_that_only_sms_has(client, email_campaign, name):
+    assert client.get(reverse(name, args=[email_campaign.pk])).status_code == 404
+
+
+def test_the_list_of_campaigns_says_the_channel_of_each(client, campaign, email_campaign):
+    words = words_of(client.get(reverse("campaign-list")))
+
+    assert "Newsletter Email –" in words
+    assert "Appointments SMS Member of Public" in words
+
+
+def test_an_empty_campaign_opens_where_its_message_is_written(client, email_campaign):
+    EmailDraft.objects.filter(campaign=email_campaign).update(subject="", html="", variables=[])
+
+    answer = client.get(reverse("campaign", args=[email_campaign.pk]))
+
+    assert answer.url == reverse("campaign-message", args=[email_campaign.pk])
+
+
+def test_a_campaign_with_a_message_opens_where_recipients_are_uploaded(client, email_campaign):
+    answer = client.get(reverse("campaign", args=[email_campaign.pk]))
+
+    assert answer.url == reverse("compose-multiple", args=[email_campaign.pk])
+
+
+def test_a_campaign_that_was_sent_opens_with_its_recipients(client, email_campaign):
+    sent_batch(email_campaign)
+
+    answer = client.get(reverse("campaign", args=[email_campaign.pk]))
+
+    assert answer.status_code == 200
+    assert "mei@example.org" in words_of(answer)
+    assert OF_SMS.findall(words_of(answer)) == []
+
+
+def test_a_restricted_member_is_never_led_to_a_message_they_may_not_write(
+    client_of, email_campaign
+):
+    clerk = member(email_campaign, "member_restricted")
+    EmailDraft.objects.filter(campaign=email_campaign).update(subject="", html="", variables=[])
+
+    answer = client_of(clerk).get(reverse("campaign", args=[email_campaign.pk]))
+
+    assert answer.url == reverse("compose-multiple", args=[email_campaign.pk])
+
+
+# Recipients --------------------------------------------------------------------------------
+
+
+def test_recipients_are_found_by_a_part_of_their_address(client, email_campaign):
+    sent_batch(email_campaign)
+
+    answer = client.get(reverse("campaign", args=[email_campaign.pk]), {"search": "RAVI@"})
+
+    assert "ravi@example.org" in words_of(answer)
+    assert "mei@example.org" not in words_of(answer)
+
+
+def test_the_page_of_a_recipient_tells_what_happened_and_shows_their_email(
+    client, email_campaign, sandbox
+):
+    batch = sent_batch(email_campaign)
+    delivery.send_chunk(batch.id)
+    message = Message.objects.get(recipient="mei@example.org")
+
+    answer = client.get(reverse("message", args=[email_campaign.pk, message.pk]))
+    email = client.get(reverse("message-email", args=[email_campaign.pk, message.pk]))
+
+    assert "Handed to the mail service, which took it." in words_of(answer)
+    assert OF_SMS.findall(words_of(answer)) == []
+    assert "Dear Mei, see you at Bedok." in email.content.decode()
+    assert email["X-Frame-Options"] == "SAMEORIGIN"
+    policy = email["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "frame-ancestors 'self'" in policy
+
+
+# Review ------------------------------------------------------------------------------------
+
+
+def test_the_review_says_who_gets_what_from_whom(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign, summary={"suppressed": {"unsubscribed": 1}})
+
+    words = words_of(client.get(url_of(batch)))
+
+    assert "Subject Your visit to {{clinic}}" in words
+    assert "Recipients 1 of 2 rows" in words
+    assert "Suppressed 1, who get nothing: Unsubscribed 1" in words
+    assert "Send 1 email now" in words
+
+
+def test_the_preview_shows_the_email_of_any_row(client, email_campaign):
+    batch = ready_batch(email_campaign)
+
+    assert "Dear Mei," in client.get(url_of(batch, "batch-preview")).content.decode()
+    assert "Dear Ravi," in client.get(url_of(batch, "batch-preview"), {"row": 3}).content.decode()
+
+
+def test_what_was_reviewed_is_what_leaves(client, email_campaign, sandbox):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    answer = client.post(url_of(batch, "batch-send"), {"version": 1})
+
+    assert answer.url == url_of(batch)
+    edit(email_campaign, html="<p>Another text.</p>")
+    expanded(batch)
+    delivery.send_chunk(batch.id)
+    assert "Dear Ravi, see you at Yishun." in sandbox.outbox(to="ravi@example.org")[0]["html"]
+
+
+def test_what_somebody_changed_meanwhile_is_shown_again_and_not_sent(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+    edit(email_campaign, html="<p>Another text for {{name}}.</p>")
+    mark_tested(email_campaign)
+
+    answer = client.post(url_of(batch, "batch-send"), {"version": 1})
+
+    assert answer.status_code == 422
+    assert "The message was changed after you looked at it." in words_of(answer)
+    assert 'name="version" value="2"' in main_of(answer)
+    batch.refresh_from_db()
+    assert batch.status == "ready"
+
+
+def test_a_file_without_a_keywords_column_says_so_and_waits(client, email_campaign):
+    batch = ready_batch(email_campaign)
+    edit(email_campaign, html="<p>{{name}}, {{clinic}}, {{date}}</p>",
+         variables=["clinic", "name", "date"])  # fmt: skip
+    mark_tested(email_campaign)
+
+    words = words_of(client.get(url_of(batch)))
+    with pytest.raises(Refused) as refused:
+        sending.send_batch(batch, by=email_campaign.creator)
+
+    assert "This file has no column for {{date}}" in words
+    assert "Send 2 emails now" not in words
+    assert refused.value.code == "columns_missing"
+    assert StagedRow.objects.filter(batch=batch).count() == 2
+
+
+def test_a_message_with_faults_is_not_sent(email_campaign):
+    batch = ready_batch(email_campaign)
+    edit(email_campaign, html="<p>{{na me}}</p>")
+    mark_tested(email_campaign)
+
+    with pytest.raises(Refused) as refused:
+        sending.send_batch(batch, by=email_campaign.creator)
+
+    assert refused.value.code == "draft_not_ready"
+    batch.refresh_from_db()
+    assert (batch.status, batch.template_body_id) == ("ready", None)
+
+
+def test_what_is_scheduled_stays_as_it_was_whatever_is_written_later(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    answer = client.post(url_of(batch, "batch-schedule"), {"version": 1, "when": "tomorrow"})
+
+    assert answer.url == url_of(batch)
+    edit(email_campaign, html="<p>Another text.</p>")
+    assert "Dear Mei," in client.get(url_of(batch, "batch-preview")).content.decode()
+    assert client.post(url_of(batch, "batch-send"), {"version": 2}).status_code == 302
+    batch.refresh_from_db()
+    assert batch.template_body.body == "<p>Dear {{name}}, see you at {{clinic}}.</p>"
+
+
+def test_without_its_schedule_a_file_goes_with_the_message_as_it_is_now(email_campaign, officer):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+    sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+
+    sending.unschedule_batch(batch, by=officer)
+
+    assert batch.template_body is None
+
+
+def test_from_ten_thousand_recipients_on_their_number_is_typed(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+    Batch.objects.filter(pk=batch.pk).update(total_messages=10_000)
+
+    refused = client.post(url_of(batch, "batch-send"), {"version": 1, "count": "1000"})
+    accepted = client.post(url_of(batch, "batch-send"), {"version": 1, "count": "10,000"})
+
+    assert refused.status_code == 422
+    assert "Type the number of recipients: 10,000." in words_of(refused)
+    assert accepted.status_code == 302
+
+
+# The report --------------------------------------------------------------------------------
+
+
+def test_every_number_of_the_report_leads_to_its_recipients(client, email_campaign):
+    batch = sent_batch(email_campaign)
+    mei = Message.objects.get(recipient="mei@example.org")
+    Message.objects.filter(pk=mei.pk).update(status="opened")
+    delivery.count(email_campaign.pk, batch.pk, {"created": -1, "opened": 1})
+
+    html = main_of(client.get(reverse("campaign-stats", args=[email_campaign.pk])))
+
+    list_url = reverse("campaign", args=[email_campaign.pk])
+    for name in ("left", "delivered", "opened"):
+        assert f'href="{list_url}?status={name}"' in html
+        found = words_of(client.get(list_url, {"status": name}))
+        assert "mei@example.org" in found
+        assert "ravi@example.org" not in found
