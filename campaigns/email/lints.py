@@ -48,7 +48,7 @@ def _on_subject(subject: str) -> list[Lint]:
         found.append(
             Lint("subject", "shouting", "One exclamation mark is enough; more look like spam.")
         )
-    words = len(subject.split())
+    words = len(re.sub(keywords.KEYWORD, "keyword", subject).split())
     if words > MAX_SUBJECT_WORDS:
         found.append(
             Lint(

@@ -170,6 +170,8 @@ def plain_text(html: str, *, with_addresses: bool = True) -> str:
         "//table[not(ancestor::table)] | //*[self::ul or self::ol][not(ancestor::li)]"
     ):
         _set_apart(block)
+    for first in tree.xpath("//ol[@start]/li[1]"):
+        first.set("value", first.getparent().get("start"))  # the converter heeds this one alone
     lines = [line.rstrip() for line in Inscriptis(tree, _text_config).get_text().splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
