@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from campaigns import phone_numbers
 from campaigns.email import addresses
+from campaigns.email import addresses
 from campaigns.models import Campaign
 from messaging.models import Attempt, Message, MessageQuerySet
 from messaging.recipients import formula_safe
@@ -63,6 +64,18 @@ def sample(campaign: Campaign) -> list[list[str]]:
         ["recipient", "language", *campaign.variables],
         [phone_numbers.EXAMPLE, next(iter(campaign.bodies)), *example],
     ]
+
+
+def email_sample(campaign: Campaign) -> list[list[str]]:
+    """The columns that this message needs, and one row that shows how to fill them."""
+    example = [_example_of(name) for name in campaign.variables]
+    return [["recipient", *campaign.variables], [addresses.EXAMPLE, *example]]
+
+
+def _example_of(name: str) -> str:
+    if name.endswith(("_url", "_link")):
+        return "https://www.example.gov.sg/"
+    return f"sample {name.replace('_', ' ')}"
 
 
 def email_sample(campaign: Campaign) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.http import QueryDict
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
@@ -262,6 +262,47 @@ class UploadForm(forms.Form):
         if Path(file.name).suffix.lower() != ".csv":
             raise forms.ValidationError(f"“{file.name}” is not a CSV file. {_SAVE_AS}")
         return file
+
+
+class PasteForm(forms.Form):
+    """The cells of a spreadsheet instead of a file: copied, they come with tabs between them."""
+
+    LONGEST = 1_000_000
+    TOO_LONG = f"Paste at most {LONGEST:,} characters, or upload them as a CSV file."
+
+    pasted = forms.CharField(
+        label="Cells of your spreadsheet",
+        strip=False,
+        max_length=LONGEST,
+        widget=forms.Textarea(
+            attrs={"rows": 8, "autocomplete": "off", "spellcheck": "false", "wrap": "off"}
+        ),
+        error_messages={"required": "Paste the cells of your spreadsheet.", "max_length": TOO_LONG},
+    )
+
+    def __init__(self, campaign: Campaign, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = ", ".join(["recipient", *campaign.variables])
+        field = self.fields["pasted"]
+        field.help_text = f"Copy them with their first row, which names the columns: {names}."
+        # Not of the widget: a browser would cut off what is too long, and send the rest.
+        field.widget.attrs.pop("maxlength", None)
+
+    def clean_pasted(self) -> str:
+        pasted: str = self.cleaned_data["pasted"]
+        if not pasted.strip():
+            raise forms.ValidationError("Paste the cells of your spreadsheet.")
+        return pasted
+
+    @property
+    def file(self) -> UploadedFile:
+        """What was pasted, as the file it would have been."""
+        return SimpleUploadedFile("pasted.csv", self.cleaned_data["pasted"].encode())
+
+    def refuse_as_too_long(self) -> None:
+        """For a request that was not even read."""
+        self.errors.clear()
+        self.add_error("pasted", self.TOO_LONG)
 
 
 # A time ------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Send: one message to one person, or a file for many."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -13,10 +16,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from campaigns import sms
 from campaigns.access import campaign_for
-from campaigns.models import Campaign, Channel, Membership
+from campaigns.email import pinning
+from campaigns.models import Campaign, Channel, EmailDraft, Membership
 from messaging import exports, sending
-from messaging.forms import ComposeForm, UploadForm, placeholders
-from messaging.models import Message
+from messaging.forms import ComposeForm, PasteForm, UploadForm, placeholders
+from messaging.models import Batch, Message
 from postman.errors import Refused
 from postman.ids import new_id
 
@@ -115,9 +119,19 @@ def _single_page(
 @login_required
 def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
+    if campaign.is_protected:
+        # Its file never leaves the officer's browser.
+        return redirect("secure-compose", campaign.pk)
     limit = SizeLimit(request)
     request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
-    return _multiple(request, campaign, membership, limit)
+    try:
+        return _multiple(request, campaign, membership, limit)
+    except RequestDataTooBig:
+        if not campaign.is_email:
+            raise
+        form = PasteForm(campaign, {})
+        form.refuse_as_too_long()
+        return _multiple_page(request, campaign, membership, paste_form=form, status=422)
 
 
 @csrf_protect
@@ -125,32 +139,69 @@ def _multiple(
     request: HttpRequest, campaign: Campaign, membership: Membership, limit: SizeLimit
 ) -> HttpResponse:
     if request.method != "POST":
-        return _multiple_page(request, campaign, UploadForm())
+        return _multiple_page(request, campaign, membership)
+    if campaign.is_email and "pasted" in request.POST:
+        return _pasted(request, campaign, membership)
 
     form = UploadForm(request.POST, request.FILES, is_too_large=limit.is_too_large)
     if form.is_valid():
         try:
-            batch = sending.accept_upload(
-                campaign=campaign, creator=membership.user, upload=form.cleaned_data["file"]
-            )
+            batch = _take(campaign, membership, form.cleaned_data["file"])
         except Refused as refused:
             form.add_error("file", refused.message)
         else:
             return redirect("batch", campaign.pk, batch.pk)
-    return _multiple_page(request, campaign, form, status=422)
+    return _multiple_page(request, campaign, membership, form=form, status=422)
+
+
+def _pasted(request: HttpRequest, campaign: Campaign, membership: Membership) -> HttpResponse:
+    form = PasteForm(campaign, request.POST)
+    if form.is_valid():
+        try:
+            batch = _take(campaign, membership, form.file)
+        except Refused as refused:
+            form.add_error("pasted", refused.message)
+        else:
+            return redirect("batch", campaign.pk, batch.pk)
+    return _multiple_page(request, campaign, membership, paste_form=form, status=422)
+
+
+def _take(campaign: Campaign, membership: Membership, upload: UploadedFile) -> Batch:
+    """Raises Refused, at once where the message is not finished: the check would find the same."""
+    if faults := _faults_of_message(campaign):
+        raise Refused(f"Finish the message first. {' '.join(faults)}", "draft_not_ready")
+    return sending.accept_upload(campaign=campaign, creator=membership.user, upload=upload)
+
+
+def _faults_of_message(campaign: Campaign) -> list[str]:
+    """What keeps an email from being sent; a text of SMS was finished when its campaign was made."""
+    if not campaign.is_email:
+        return []
+    return pinning.faults_of(EmailDraft.objects.select_related("campaign").get(campaign=campaign))
 
 
 def _multiple_page(
-    request: HttpRequest, campaign: Campaign, form: UploadForm, *, status: int = 200
+    request: HttpRequest,
+    campaign: Campaign,
+    membership: Membership,
+    *,
+    form: UploadForm | None = None,
+    paste_form: PasteForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    body = next(iter(campaign.bodies.values()))
-    context = {
+    context: dict[str, Any] = {
         "campaign": campaign,
-        "form": form,
+        "membership": membership,
+        "form": form or UploadForm(),
         "limit": settings.BATCH_BYTES_LIMIT,
-        "preview": body.full_message(placeholders(campaign)),
-        "lang": sms.LANGUAGE_TAGS[body.language],
     }
+    if campaign.is_email:
+        context["faults"] = _faults_of_message(campaign)
+        context["paste_form"] = paste_form or PasteForm(campaign)
+        return render(request, "messaging/email_upload.html", context, status=status)
+    body = next(iter(campaign.bodies.values()))
+    context["preview"] = body.full_message(placeholders(campaign))
+    context["lang"] = sms.LANGUAGE_TAGS[body.language]
     return render(request, "messaging/upload.html", context, status=status)
 
 
@@ -158,4 +209,6 @@ def _multiple_page(
 @login_required
 def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBase:
     campaign, _ = campaign_for(request, campaign_id)
+    if campaign.is_email:
+        return csv_answer(exports.email_sample(campaign), exports.file_name("postman_sample"))
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))
