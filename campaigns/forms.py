@@ -415,3 +415,51 @@ class DeleteForm(forms.Form):
         error_messages={"required": "Type the campaign's name."},
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+
+
+class SmsCredentialsForm(forms.Form):
+    """A Twilio account under a label. Secrets are never put back into the page."""
+
+    label = forms.CharField(
+        label="Label",
+        max_length=50,
+        validators=[
+            RegexValidator(
+                r"^[a-z0-9-]{1,50}$",
+                "A label has 1 to 50 small letters, digits and hyphens.",
+            )
+        ],
+        help_text="Your systems name it in each call, such as clinic-reminders.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    account_sid = forms.CharField(
+        label="Account SID", validators=[_sid("AC", "An Account SID")], widget=forms.TextInput
+    )
+    api_key_sid = forms.CharField(label="API Key SID", validators=[_sid("SK", "An API Key SID")])
+    api_secret = forms.CharField(
+        label="API Secret",
+        max_length=100,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Stored encrypted and never shown again.",
+    )
+    messaging_service_sid = forms.CharField(
+        label="Messaging Service SID", validators=[_sid("MG", "A Messaging Service SID")]
+    )
+    auth_token = forms.CharField(
+        label="Auth Token",
+        required=False,
+        max_length=100,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Twilio signs its delivery reports with it. Stored encrypted.",
+    )
+    segments_per_second = forms.IntegerField(
+        label="Segments a second",
+        min_value=1,
+        max_value=999,
+        initial=10,
+        help_text="What Twilio agreed to for this account: 10 unless you were told otherwise.",
+    )
+
+    def credentials(self) -> Credentials:
+        names = ("account_sid", "api_key_sid", "api_secret", "messaging_service_sid", "auth_token")
+        return Credentials(**{name: self.cleaned_data[name] for name in names})

@@ -136,7 +136,7 @@ class Campaign(PublicIdModel):
             ),
             models.UniqueConstraint(
                 fields=["creator", "channel", "name"],
-                condition=models.Q(is_programmatic=True),
+                condition=models.Q(is_programmatic=True, deleted_at=None),
                 name="one_place_for_the_calls_of_an_account_per_channel_and_name",
             ),
         ]

@@ -139,3 +139,18 @@ def _fault_of_possible_number(number: phonenumbers.PhoneNumber) -> tuple[str, st
             return "too_long", f"This number is too long for country code {code}."
         case _:
             return "not_in_use", f"No number of country code {code} looks like this."
+
+
+def normalise(value: str, *, test_numbers: bool = False) -> str:
+    """As `clean_recipient`, for the spellings that v1 took (v1-backend §2.7).
+
+    Without a country code it is Singapore's; a plus sign, and what people put between digits, may
+    stand in it. Raises InvalidRecipient.
+    """
+    digits = re.sub(r"[\s().-]", "", value)
+    has_plus, digits = digits.startswith("+"), digits.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return clean_recipient(value, test_numbers=test_numbers)
+    if not has_plus and _is_singapore_mobile(f"65{digits}"):
+        return f"65{digits}"
+    return clean_recipient(digits, test_numbers=test_numbers)

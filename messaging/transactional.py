@@ -9,9 +9,10 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.db import transaction
 
-from campaigns import programmatic
+from campaigns import programmatic, sms, sms_credentials
 from campaigns.email import sanitising, senders, theme
 from campaigns.models import Campaign, Channel
+from campaigns.phone_numbers import InvalidRecipient, normalise
 from messaging import delivery, tasks
 from messaging.attachments import File
 from messaging.models import Counter, Message, Suppression, Transactional, TransactionalFile
@@ -91,15 +92,47 @@ def send_email(
     return row
 
 
+def send_sms(user: User, *, recipient: str, body: str, label: str) -> Transactional:
+    """Accept one SMS through the account's credentials with this label (v1-backend §3.7).
+
+    Raises Refused with one of v1's codes.
+    """
+    kept = sms_credentials.of(user).filter(campaign__name=label).first()
+    if kept is None:
+        raise Refused(
+            "You have no SMS credentials with this label. See Settings, SMS credentials.",
+            "invalid_credentials",
+        )
+    try:
+        number = normalise(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+    except InvalidRecipient as invalid:
+        raise Refused(invalid.message, "invalid_recipient") from None
+    if not body.strip():
+        raise Refused("The body is empty.", "api_validation")
+    if len(body) > sms.MAX_BODY:
+        raise Refused(f"The body is over {sms.MAX_BODY:,} characters.", "api_validation")
+    with transaction.atomic():
+        row = _accept(
+            kept.campaign,
+            user,
+            number,
+            {"body": body, "label": label},
+            segments=sms.segments(body),
+        )
+    ring_unless_unheard(tasks.send_singles)
+    return row
+
+
 def _accept(
     campaign: Campaign,
     user: User,
     recipient: str,
     content: dict[str, object],
     *,
-    tag: str,
-    classification: str,
-    files: Sequence[File],
+    segments: int = 1,
+    tag: str = "",
+    classification: str = "",
+    files: Sequence[File] = (),
 ) -> Transactional:
     message = Message.objects.create(
         campaign=campaign,
@@ -107,7 +140,7 @@ def _accept(
         via_api=True,
         recipient=recipient,
         values={},
-        segments=1,
+        segments=segments,
     )
     delivery.count(campaign.id, None, {Counter.TOTAL: 1, Status.CREATED.value: 1})
     return Transactional.objects.create(

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="campaign",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("is_programmatic", True)),
+                condition=models.Q(("deleted_at", None), ("is_programmatic", True)),
                 fields=("creator", "channel", "name"),
                 name="one_place_for_the_calls_of_an_account_per_channel_and_name",
             ),

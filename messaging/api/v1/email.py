@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from campaigns.models import Channel
 from messaging import attachments, transactional
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
-from messaging.api.v1.listing import Asked, answer, iso
+from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
 from messaging.channels.ses import clean_address
 from messaging.models import Attempt, Message, Transactional
 from messaging.states import Status
@@ -235,19 +235,6 @@ class One(V1View):
 def _own(account: Any) -> Any:
     rows = Transactional.objects.filter(user=account, channel=Channel.EMAIL)
     return rows.select_related("message")
-
-
-def number_of(text: str) -> int:
-    """The id in an address; one that nothing can have where it is none. Raises Refused."""
-    if not (text.isascii() and text.isdigit()):
-        raise Refused("id: Give the number of a message.", "api_validation")
-    return int(text) if len(text) < 19 else -1
-
-
-def latest_attempts(rows: list[Transactional]) -> dict[Any, Attempt]:
-    """Message → its latest try, in one query."""
-    found = Attempt.objects.filter(message__in=[row.message_id for row in rows]).order_by("number")
-    return {attempt.message_id: attempt for attempt in found}
 
 
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
 from messaging.api.v1.errors import Invalid
-from messaging.models import Transactional
+from messaging.models import Attempt, Transactional
+from postman.errors import Refused
 
 DEFAULT_LIMIT = 10
 OPERATORS = ("gt", "gte", "lt", "lte")
@@ -141,3 +142,16 @@ def iso(moment: datetime | None) -> str | None:
 
 def answer(rows: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:
     return {"has_more": has_more, "data": rows}
+
+
+def number_of(text: str) -> int:
+    """The id in an address; one that nothing can have where it is none. Raises Refused."""
+    if not (text.isascii() and text.isdigit()):
+        raise Refused("id: Give the number of a message.", "api_validation")
+    return int(text) if len(text) < 19 else -1
+
+
+def latest_attempts(rows: list[Transactional]) -> dict[Any, Attempt]:
+    """Message → its latest try, in one query."""
+    found = Attempt.objects.filter(message__in=[row.message_id for row in rows]).order_by("number")
+    return {attempt.message_id: attempt for attempt in found}

@@ -1,0 +1,110 @@
+"""Programmatic SMS, `/v1/transactional/sms` (v1-backend §3.7; v1-web-app §21)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from campaigns.models import Channel
+from messaging import transactional
+from messaging.api.v1.base import AccountThrottle, V1View
+from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
+from messaging.models import Attempt, Transactional
+from messaging.states import Status
+from postman.api.parsers import StorableJson
+from postman.errors import Refused
+
+MAX_LIMIT = 100
+# v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so.
+STATUSES: Mapping[str, tuple[Status, ...]] = {
+    "UNSENT": (Status.SUPPRESSED, Status.CANCELLED),
+    "ACCEPTED": (
+        Status.CREATED,
+        Status.ENQUEUED,
+        Status.SENDING,
+        Status.UNKNOWN,
+        Status.SENT,
+    ),
+    "SENT": (Status.SENT_TO_TELCO,),
+    "DELIVERED": (Status.SUCCESS, Status.OPENED),
+    "ERROR": (Status.FAILURE,),
+}
+_STATUS_OF = {str(ours): theirs for theirs, group in STATUSES.items() for ours in group}
+
+
+class SmsSend(serializers.Serializer):
+    recipient = serializers.CharField(max_length=50)
+    body = serializers.CharField(trim_whitespace=False)
+    label = serializers.CharField(max_length=50)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := data.keys() - self.fields.keys()):
+            raise serializers.ValidationError(
+                {name[:50]: "Unknown field." for name in sorted(unknown)[:10]}
+            )
+        if isinstance(data, Mapping):
+            for name in self.fields.keys() & data.keys():
+                if not isinstance(data[name], str):
+                    raise serializers.ValidationError({name: "Send a string."})
+        return super().to_internal_value(data)
+
+
+class Send(V1View):
+    throttle_classes = [AccountThrottle]
+    parser_classes = [StorableJson, MultiPartParser, FormParser]
+    http_method_names = ["post", "options"]
+
+    def post(self, request: Request) -> Response:
+        """Send one SMS. The answer proves that it is stored; its outcome comes later."""
+        return self.once(lambda: self._send(request))
+
+    def _send(self, request: Request) -> Response:
+        data = request.data.dict() if hasattr(request.data, "dict") else request.data
+        asked = SmsSend(data=data).run_validation(data)
+        row = transactional.send_sms(self.account, **asked)
+        return Response(shown(row, None), status=201)
+
+
+class List(V1View):
+    def get(self, request: Request) -> Response:
+        asked = Asked(request.query_params, max_limit=MAX_LIMIT, statuses=STATUSES)
+        rows, has_more = asked.of(_own(self.account))
+        attempts = latest_attempts(rows)
+        return Response(answer([shown(r, attempts.get(r.message_id)) for r in rows], has_more))
+
+
+class One(V1View):
+    def get(self, request: Request, number: str) -> Response:
+        row = _own(self.account).filter(pk=number_of(number)).first()
+        if row is None:
+            raise Refused("There is no such SMS.", "not_found")
+        return Response(shown(row, latest_attempts([row]).get(row.message_id)))
+
+
+def _own(account: Any) -> Any:
+    rows = Transactional.objects.filter(user=account, channel=Channel.SMS)
+    return rows.select_related("message")
+
+
+def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
+    """v1's object of an SMS (v1-web-app §21.3), with its one name in another style."""
+    message, content = row.message, row.content
+    status = _STATUS_OF[message.status]
+    return {
+        "id": str(row.pk),
+        "credentialsLabel": content.get("label"),
+        "recipient": message.recipient and f"+{message.recipient}",
+        "body": content.get("body"),
+        "message_id": (attempt.reference or None) if attempt else None,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(message.updated_at),
+        "status": status,
+        "error_code": (attempt.provider_code or attempt.error_code or None) if attempt else None,
+        "accepted_at": iso(row.created_at),
+        "sent_at": iso(attempt.passed_on_at if attempt else None),
+        "delivered_at": iso(attempt.delivered_at if attempt else None),
+        "errored_at": iso(message.updated_at) if status == "ERROR" else None,
+    }
