@@ -1,19 +1,27 @@
 """To the owners of a campaign: what they would otherwise find out too late."""
 
 import logging
+from datetime import timedelta
 from uuid import UUID
 
 from anymail.exceptions import AnymailError
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.db.models import Q
+from django.template.defaultfilters import pluralize
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns.models import Role
-from messaging.models import Webhook
+from messaging.models import Batch, ProtectedMessage, ProtectedUpload, Webhook
 from postman.accounts.models import User
 
 logger = logging.getLogger(__name__)
+
+# Whoever guesses at many pages of one batch fills nobody's mailbox.
+TOLD_EVERY = timedelta(hours=1)
 
 
 def mail_pause(webhook_id: UUID) -> None:
@@ -34,13 +42,42 @@ def mail_pause(webhook_id: UUID) -> None:
         _mail(email, f"Webhook paused: {webhook.campaign.name}", context)
 
 
-def _mail(email: str, subject: str, context: dict[str, object]) -> None:
-    text = render_to_string("messaging/mails/webhook_paused.txt", context)
-    html = render_to_string("messaging/mails/webhook_paused.html", context)
+def mail_locked_pages(batch_id: UUID) -> None:
+    """Tell the sender that secure pages are locked, each once, at most one mail an hour.
+
+    Names nobody, as mailboxes are shared: the page that it leads to does. Best effort, as above.
+    """
+    now = timezone.now()
+    is_due = Q(told_at=None) | Q(told_at__lte=now - TOLD_EVERY)
+    with transaction.atomic():
+        if not ProtectedUpload.objects.filter(is_due, batch=batch_id).update(told_at=now):
+            return
+        locked = ProtectedMessage.objects.locked_untold().filter(upload_id=batch_id)
+        number = locked.update(told_at=now)
+    batch = Batch.objects.select_related("campaign", "creator").get(id=batch_id)
+    if not number or not batch.creator.is_active:
+        return
+    page = settings.PUBLIC_URL + reverse("secure-pages", args=[batch.campaign_id, batch.id])
+    context = {
+        "campaign": batch.campaign,
+        "batch": batch,
+        "number": number,
+        "tries": ProtectedMessage.MAX_GUESSES,
+        "page": f"{page}?state=locked",
+    }
+    subject = f"Secure page{pluralize(number)} locked: {batch.campaign.name}"
+    _mail(batch.creator.email, subject, context, "pages_locked")
+
+
+def _mail(
+    email: str, subject: str, context: dict[str, object], template: str = "webhook_paused"
+) -> None:
+    text = render_to_string(f"messaging/mails/{template}.txt", context)
+    html = render_to_string(f"messaging/mails/{template}.html", context)
     mail = EmailMultiAlternatives(subject, text, to=[email])
     mail.attach_alternative(html, "text/html")
     try:
         mail.send()
     except (AnymailError, OSError) as error:
         # Its text would name the recipient.
-        logger.error("a mail of a paused webhook was not sent: %s", type(error).__name__)
+        logger.error("a mail (%s) was not sent: %s", template, type(error).__name__)

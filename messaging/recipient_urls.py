@@ -2,6 +2,9 @@
 
 from django.urls import path
 
-from messaging.views import unsubscribe
+from messaging.views import protected, unsubscribe
 
-urlpatterns = [path("u/<str:token>", unsubscribe.unsubscribe, name="unsubscribe")]
+urlpatterns = [
+    path("u/<str:token>", unsubscribe.unsubscribe, name="unsubscribe"),
+    path("p/<uuid:page_id>", protected.page, name="secure-page"),
+]

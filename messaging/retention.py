@@ -14,12 +14,23 @@ from django.utils import timezone
 
 from campaigns.models import Campaign
 from messaging import billing
-from messaging.models import SENT_STATUSES, Batch, BatchStatus, RetentionMark, StagedRow
+from messaging.models import (
+    SENT_STATUSES,
+    Batch,
+    BatchStatus,
+    ProtectedMessage,
+    RetentionMark,
+    StagedRow,
+)
 from postman.ids import now_ms, parse_public_id
 
 CHUNK = 5_000
 # Longer than any call takes between keeping its file and storing its batch.
 ORPHANED_AFTER = timedelta(days=1)
+# Secure pages that expired can be renewed for so long; then nothing of them is left.
+PAGE_GRACE = timedelta(days=7)
+# An upload of secure pages of which nothing was heard for so long was left.
+LEFT_AFTER = timedelta(hours=24)
 # What moved this lately may still be reported on, billed or disputed.
 REST = timedelta(days=4)
 BILLING_SECONDS = 10
@@ -60,6 +71,64 @@ def erase_orphans(now: datetime) -> int:
                 storage.delete(path)
                 erased += 1
     return erased
+
+
+@transaction.atomic
+def erase_pages(now: datetime) -> int:
+    """What is encrypted of secure pages that nobody can open any more; returns how many pages.
+
+    When they were opened, and how often, stays on record.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE messaging_protectedmessage page
+            SET sealed = NULL
+            FROM messaging_protectedupload upload
+            JOIN messaging_batch batch ON batch.id = upload.batch_id
+            JOIN campaigns_campaign campaign ON campaign.id = batch.campaign_id
+            JOIN accounts_agency agency ON agency.id = campaign.agency_id
+            WHERE page.upload_id = upload.batch_id AND upload.erased_at IS NULL
+                AND page.sealed IS NOT NULL
+                AND (
+                    batch.status = 'discarded'
+                    OR COALESCE(page.expires_at, batch.accepted_at + upload.lifetime) < %(ended)s
+                    OR batch.accepted_at < %(now)s - make_interval(days => agency.retention_days)
+                )
+            """,
+            {"now": now, "ended": now - PAGE_GRACE},
+        )
+        erased = cursor.rowcount
+        # Looked at no more: of thousands of old uploads there is nothing left to erase.
+        cursor.execute(
+            """
+            UPDATE messaging_protectedupload upload SET erased_at = %s
+            FROM messaging_batch batch
+            WHERE batch.id = upload.batch_id AND upload.erased_at IS NULL
+                AND batch.status <> 'checking'
+                AND NOT EXISTS (
+                    SELECT FROM messaging_protectedmessage page
+                    WHERE page.upload_id = upload.batch_id AND page.sealed IS NOT NULL
+                )
+            """,
+            [now],
+        )
+    return erased
+
+
+@transaction.atomic
+def discard_left_uploads(now: datetime) -> int:
+    """Uploads of secure pages that were begun and left; returns how many."""
+    left = Batch.objects.select_for_update().filter(
+        status=BatchStatus.CHECKING,
+        protected_upload__isnull=False,
+        updated_at__lt=now - LEFT_AFTER,
+    )
+    ids = list(left.order_by("id").values_list("id", flat=True))
+    Batch.objects.filter(id__in=ids).update(status=BatchStatus.DISCARDED, updated_at=now_ms())
+    StagedRow.objects.filter(batch_id__in=ids)._raw_delete("default")
+    ProtectedMessage.objects.filter(upload_id__in=ids)._raw_delete("default")
+    return len(ids)
 
 
 def _limits(now: datetime) -> Iterator[tuple[Campaign, datetime]]:

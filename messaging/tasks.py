@@ -20,6 +20,7 @@ from messaging import (
     delivery,
     halting,
     ingest,
+    mails,
     owner_mails,
     receipts,
     reconciling,
@@ -33,7 +34,9 @@ from messaging.models import (
     Counter,
     IdempotencyKey,
     Message,
+    ProtectedUpload,
     ProviderEvent,
+    WrongGuesses,
 )
 from messaging.states import ASKED_ABOUT
 from postman.celery import hear, is_stopping
@@ -164,6 +167,8 @@ def tick() -> None:
     webhooks.give_up_old_ones(now)
     for webhook_id in webhooks.to_be_served(now):
         send_webhook.apply_async((str(webhook_id),), expires=2)
+    for batch_id in ProtectedUpload.objects.to_be_told(now - mails.TOLD_EVERY):
+        tell_of_locked_pages.apply_async((str(batch_id),), expires=5)
     if Attempt.objects.filter(status__in=ASKED_ABOUT, ask_at__lte=now).exists():
         ask_about_unknown.apply_async(expires=2)
 
@@ -173,6 +178,11 @@ def ask_about_unknown() -> None:
     end = time.monotonic() + SLICE_SECONDS
     while reconciling.ask_about_unknown() and time.monotonic() < end:
         pass
+
+
+@shared_task(name="messaging.tell_of_locked_pages")
+def tell_of_locked_pages(batch_id: str) -> None:
+    mails.mail_locked_pages(UUID(batch_id))
 
 
 @shared_task(name="messaging.send_webhook")
@@ -220,6 +230,9 @@ def forget() -> None:
     retention.erase_orphans(timezone.now())
     IdempotencyKey.objects.expired(timezone.now()).delete()
     webhooks.forget(timezone.now())
+    retention.discard_left_uploads(timezone.now())
+    retention.erase_pages(timezone.now())
+    WrongGuesses.objects.filter(hour__lt=timezone.now() - timedelta(days=1)).delete()
 
 
 @shared_task(name="messaging.charge_days")

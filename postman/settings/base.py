@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_htmx",
+    "django_prose_editor",
     "csp",
     "rest_framework",
     "drf_spectacular",
@@ -214,6 +215,7 @@ CELERY_TASK_ROUTES = {
     "messaging.ask_about_unknown": {"queue": "sweep"},
     "messaging.forget": {"queue": "sweep"},
     "messaging.check_counters": {"queue": "sweep"},
+    "messaging.tell_of_locked_pages": {"queue": "urgent"},
     "messaging.send_webhook": {"queue": "webhooks"},
     "messaging.forget_webhook": {"queue": "webhooks"},
     "messaging.charge_days": {"queue": "reports"},
@@ -286,6 +288,8 @@ SURE_AFTER = timedelta(minutes=15)
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
 LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
+# How often browsers hash a password to make the key of a secure page (docs/security.md).
+PROTECTED_ITERATIONS = env.int("PROTECTED_ITERATIONS", 600_000)
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
 # Added to the display name of a campaign's emails where it is not the one on record.
