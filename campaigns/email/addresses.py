@@ -83,7 +83,7 @@ def _fault_of_cell(text: str) -> tuple[str, str] | None:
         return "with_name", f"Write the address alone, without a name or brackets: {found[1]}."
     if text.lower().startswith("mailto:"):
         return "mailto", f"Leave out “mailto:”: {text[7:].lower()}."
-    if "@" not in text:
+    if "@" not in text and "＠" not in text:
         return "no_at", f"There is no @ in it. An email address looks like {EXAMPLE}."
     if text.count("@") > 1:
         return "two_ats", "There is more than one @ in it. Remove what does not belong there."
@@ -100,7 +100,7 @@ def _fault_of_characters(text: str) -> tuple[str, str] | None:
     if strange:
         name = unicodedata.name(strange, "unknown").lower()
         return "strange_letter", (
-            f"“{strange}” ({name}) does not belong into an email address, even where it looks "
+            f"“{strange}” ({name}) does not belong in an email address, even where it looks "
             "like a letter that does. Type the address anew."
         )
     return None

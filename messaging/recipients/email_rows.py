@@ -50,7 +50,7 @@ class EmailRows:
 
     def summary(self) -> dict[str, Any]:
         return {
-            "columns": self._names,
+            "columns": [RECIPIENT, *self._names],
             "columns_ignored": self._ignored,
             "duplicates": self._repeats.count(),
             "blank": {name: self._blank[name] for name in self._names if self._blank[name]},
