@@ -401,6 +401,9 @@ def clean_address(value: str) -> str:
         _is_address(address)
     except (idna.IDNAError, ValidationError):
         raise ValueError("This is not an email address. One looks like name@example.com.") from None
+    # What nobody can see was pasted along, and is dropped by nobody's intention.
+    if not value.strip().isprintable():
+        raise ValueError("There is an invisible character in this address.")
     if '"' in local_part or "[" in domain or len(local_part) > 64 or len(address) > 254:
         raise ValueError("This is not an email address. One looks like name@example.com.")
     return address
