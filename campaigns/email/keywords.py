@@ -134,7 +134,7 @@ def without_controls(value: str) -> str:
 
 def as_text(value: str) -> str:
     """A value among the text of an HTML body. The lines of an address stay lines."""
-    escaped = escape(without_controls(value).strip())
+    escaped = escape(without_controls(value).strip().replace("\t", " "))
     return escaped.replace("\n", "<br>") if "\n" in escaped else escaped
 
 

@@ -179,14 +179,15 @@ def are_inert(filled: Iterable[str]) -> bool:
     return all(map(_is_inert, filled))
 
 
-# Nothing in it opens a tag, closes an attribute or names a scheme but a link's, wherever it stands.
-_INERT = (
-    r"""(?:https?://|mailto:|tel:|(?!\s*[a-z][a-z0-9+.-]*+:))[^<>"'&`\x00-\x1f]*+"""
-    r"""(?:(?:&(?:amp|lt|gt|quot|\#x27);|<br>)[^<>"'&`\x00-\x1f]*+)*+"""
+# Nothing in these opens a tag, closes an attribute or runs, wherever it stands.
+_INERT_REST = (
+    r"""[^<>"'&`\x00-\x1f]*+(?:(?:&(?:amp|lt|gt|quot|\#x27);|<br>)[^<>"'&`\x00-\x1f]*+)*+"""
 )
+_INERT = r"(?!\s*(?:javascript|vbscript|data|file|blob|feed|view-source|jar)\s*:)" + _INERT_REST
 _is_inert = re.compile(
-    rf"""{_INERT}| (?:href|src)="{_INERT}"|<a(?: style="[\w:;\#-]*+")? href="{_INERT}" """
-    rf"""target="_blank" rel="{_LINK_REL}">{_INERT}</a>""",
+    rf"""{_INERT}| (?:href|src)="(?:https?://|mailto:|tel:){_INERT_REST}\""""
+    rf"""|<a(?: style="[\w:;\#-]*+")? href="https?://{_INERT_REST}" target="_blank" """
+    rf"""rel="{_LINK_REL}">{_INERT}</a>""",
     re.IGNORECASE,
 ).fullmatch
 

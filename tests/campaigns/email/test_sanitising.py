@@ -217,14 +217,27 @@ def _parsed(html):
 
 
 @pytest.mark.parametrize(
-    "value", ["<b>", '"', "'", "`", "&x", "&#106;", "javascript:x", "\t", " data:x"]
+    "value",
+    [
+        "<b>",
+        '"',
+        "'",
+        "`",
+        "&x",
+        "&#106;",
+        "javascript:x",
+        "\t",
+        " data:x",
+        ' href="x"',
+        ' src="data:x"',
+    ],
 )
 def test_what_could_mean_something_is_looked_at_again(value):
     assert not sanitising.are_inert(["fine", value])
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Mei", "A &amp; B", "1 A Road<br>Singapore", "https://x/?a&amp;b"]
+    "value", ["", "Mei", "A &amp; B", "1 A Road<br>Singapore", "https://x/?a&amp;b", "Note: x"]
 )
 def test_what_means_nothing_is_not_looked_at_again(value):
     assert sanitising.are_inert([value])
