@@ -38,11 +38,12 @@ def _own_content(row: Transactional) -> str | Mail:
     content = row.content
     if row.channel != Channel.EMAIL:
         return str(content["body"])
+    html = sanitising.clean(content["body"]).html
     return Mail(
         sender=content["from"],
         subject=content["subject"],
-        html=sanitising.clean(content["body"]).html,
-        text=theme.plain_text(content["body"]),
+        html=html,
+        text=theme.plain_text(html),
         reply_to=content["reply_to"],
         cc=tuple(content["cc"]),
         bcc=tuple(content["bcc"]),
