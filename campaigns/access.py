@@ -50,6 +50,17 @@ def agency_of_administrator(request: HttpRequest) -> Agency:
     return user.agency
 
 
+def agency_of_owner(request: HttpRequest) -> Agency:
+    """The agency of an officer who owns one of its campaigns, or administers it; else Http404."""
+    user = cast(User, request.user)
+    if user.agency is None:
+        raise Http404("no officer of an agency")
+    own = Membership.objects.filter(user=user, role=Role.OWNER, campaign__deleted_at=None)
+    if user.is_agency_administrator or own.filter(campaign__agency=user.agency).exists():
+        return user.agency
+    raise Http404("owns no campaign of the agency")
+
+
 def billed_campaign_for(request: HttpRequest, campaign_id: uuid.UUID) -> Campaign:
     """A campaign whose bill this person may see: its owners, and the administrators of its agency,
     who also see those that were deleted (v2-sms §10A.10)."""

@@ -3,16 +3,23 @@
 What is listed is enforced by `delivery`, when a batch becomes messages and again when they are claimed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import BinaryIO, NamedTuple
 
 from django.db import connection, transaction
+from django.db.models.functions import Collate
 from django.utils import timezone
 
+from campaigns.email.addresses import clean_many, clean_recipient
 from campaigns.models import Campaign
+from campaigns.phone_numbers import InvalidRecipient
 from messaging.delivery import Change
-from messaging.models import Suppression
+from messaging.models import Suppression, SuppressionQuerySet
+from messaging.recipients.table import FileFault, Table, refuse_undecoded
 from messaging.states import Status
+from postman.accounts import audit
+from postman.accounts.models import Agency, User
 
 # How long whoever unsubscribed may take it back by the same link.
 UNDONE_WITHIN = timedelta(days=30)
@@ -133,3 +140,169 @@ def undo(campaign: Campaign, recipient: str) -> bool:
     if found is None or not can_be_undone(found, now):
         return False
     return bool(Suppression.objects.standing().filter(id=found.id).update(lifted_at=now))
+
+
+# --- What officers list -----------------------------------------------------------------------------
+
+# A file is read while its officer waits.
+MOST_ROWS = 200_000
+FAULTS_KEPT = 25
+_COLUMNS = ("recipient", "email")
+
+
+class RowFault(NamedTuple):
+    row: int
+    value: str
+    message: str
+
+
+class Faulty(Exception):
+    """A file that was refused whole: its first wrong rows, and how many there are."""
+
+    def __init__(self, faults: Sequence[RowFault], rows_bad: int) -> None:
+        super().__init__()
+        self.faults = faults
+        self.rows_bad = rows_bad
+
+
+@transaction.atomic
+def add(agency: Agency, recipient: str, note: str, *, by: User) -> bool:
+    """Let the agency write no more to this address (in its one form); False where it stood there."""
+    if not _insert(agency, [recipient], [note], by=by):
+        return False
+    audit.record("suppression.added", by=by, on=agency, addresses=1)
+    return True
+
+
+@transaction.atomic
+def add_file(agency: Agency, file: BinaryIO, *, by: User) -> tuple[int, int]:
+    """Add every address of a CSV file, or none; returns (added, listed before or twice).
+
+    Raises FileFault, or Faulty with what is wrong in which row.
+    """
+    with connection.cursor() as cursor:
+        # Two files of one agency at once would wait for each other's addresses in a circle.
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"list {agency.pk}"]
+        )
+    added = rows = rows_bad = 0
+    faults: list[RowFault] = []
+    for chunk in _rows_of(file):
+        rows += len(chunk)
+        if rows > MOST_ROWS:
+            raise FileFault("too_many_rows", f"Upload at most {MOST_ROWS:,} addresses at once.")
+        wrong = _faults_in(chunk)
+        rows_bad += len({fault.row for fault in wrong})
+        faults += wrong[: FAULTS_KEPT - len(faults)]
+        if not rows_bad:
+            addresses = clean_many([recipient for _, recipient, _ in chunk])
+            added += _insert(agency, addresses, [note for *_, note in chunk], by=by)
+    if rows_bad:
+        raise Faulty(faults, rows_bad)
+    if not rows:
+        raise FileFault("empty", "There are no addresses below the header.")
+    audit.record("suppression.added", by=by, on=agency, addresses=added, from_file=True)
+    return added, rows - added
+
+
+def _rows_of(file: BinaryIO) -> Iterator[list[tuple[int, str, str]]]:
+    """(row, recipient, note) in chunks, empty rows left out."""
+    table = Table(file)
+    try:
+        find = _columns_of(table.header)
+        for first, chunk in table.chunks():
+            filled = [
+                (number, cells)
+                for number, cells in enumerate(chunk, first)
+                if any(cell.strip() for cell in cells)
+            ]
+            for number, cells in filled:
+                refuse_undecoded(number, cells)
+            yield [(number, *find(cells)) for number, cells in filled]
+    finally:
+        table.release()
+
+
+def _columns_of(header: Sequence[str]) -> Callable[[Sequence[str]], tuple[str, str]]:
+    """Picks address and note of a row; other columns, such as those of our own list, are left out."""
+    names = [" ".join(cell.split()).lower() for cell in header]
+    place = next((names.index(name) for name in _COLUMNS if name in names), None)
+    if place is None:
+        raise FileFault(
+            "no_recipient", "Name the column with the addresses “recipient”, in the first row."
+        )
+    note_place = names.index("note") if "note" in names else len(names)
+
+    def find(cells: Sequence[str]) -> tuple[str, str]:
+        padded = [*cells, *[""] * (len(names) + 1 - len(cells))]
+        return padded[place], " ".join(padded[note_place].replace("\0", "").split())
+
+    return find
+
+
+def _faults_in(rows: Sequence[tuple[int, str, str]]) -> list[RowFault]:
+    cleaned = clean_many([recipient for _, recipient, _ in rows]) if rows else []
+    faults = []
+    for (number, recipient, note), address in zip(rows, cleaned, strict=True):
+        if not address:
+            faults.append(RowFault(number, recipient[:100], fault_of(recipient)))
+        if len(note) > LONGEST_NOTE:
+            faults.append(
+                RowFault(number, note[:100], f"The note is over {LONGEST_NOTE} characters.")
+            )
+    return faults
+
+
+def fault_of(recipient: str) -> str:
+    """Why it is no address that could be listed; empty where it is one."""
+    try:
+        clean_recipient(recipient)
+    except InvalidRecipient as invalid:
+        return invalid.message
+    return ""
+
+
+def _insert(agency: Agency, addresses: Sequence[str], notes: Sequence[str], *, by: User) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO messaging_suppression
+                (agency_id, listed_by_id, recipient, reason, note, creator_id, created_at)
+            SELECT %(agency)s, %(agency)s, address, 'added', note, %(by)s, %(now)s
+            FROM unnest(%(addresses)s::text[], %(notes)s::text[]) AS new (address, note)
+            ON CONFLICT DO NOTHING
+            """,
+            {
+                "agency": agency.pk,
+                "addresses": list(addresses),
+                "notes": list(notes),
+                "by": by.pk,
+                "now": timezone.now(),
+            },
+        )
+        return cursor.rowcount
+
+
+def listed_by(agency: Agency) -> SuppressionQuerySet:
+    """What the agency's officers see: its own, and what everybody's list has from its campaigns."""
+    return Suppression.objects.standing().filter(listed_by=agency)
+
+
+def beginning_with(rows: SuppressionQuerySet, part: str) -> SuppressionQuerySet:
+    return rows.alias(bytes=Collate("recipient", "C")).filter(bytes__startswith=part.lower())
+
+
+def of_everybody(agency: Agency, recipient: str) -> SuppressionQuerySet:
+    """Why nobody may write to this very address, where another agency's campaign led to it."""
+    found = Suppression.objects.standing().filter(agency=None, recipient=recipient)
+    return found.exclude(listed_by=agency).order_by("id")
+
+
+@transaction.atomic
+def lift(entry: Suppression, *, by: User) -> bool:
+    """Let the address be written to again, as far as this entry goes; False where it is lifted."""
+    standing = Suppression.objects.standing().filter(id=entry.id)
+    if not standing.update(lifted_at=timezone.now(), lifted_by=by):
+        return False
+    audit.record("suppression.lifted", by=by, on=entry, reason=entry.reason)
+    return True

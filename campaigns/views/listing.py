@@ -11,7 +11,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from campaigns import creation
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Channel, Role
 from postman.accounts.models import AuditEvent, User
 
 from . import Request
@@ -53,6 +53,7 @@ def campaign_list(request: Request) -> HttpResponse:
         context |= {
             "why_not": creation.why_not(request.user),
             "drafts": request.user.drafts.order_by("-updated_at", "-id"),
+            "owns_emails": _owns_emails(request.user),
         }
     template = "campaigns/_results.html" if is_part else "campaigns/list.html"
     response = render(request, template, context)
@@ -72,6 +73,12 @@ def _mine(user: User, q: str, sort: str) -> QuerySet[Campaign]:
         .select_related("creator")
         .order_by(*ORDERS[sort][1])
     )
+
+
+def _owns_emails(user: User) -> bool:
+    """Whether the suppression list of their agency is any use to this officer."""
+    own = user.memberships.filter(role=Role.OWNER, campaign__agency=user.agency_id)
+    return own.filter(campaign__channel=Channel.EMAIL, campaign__deleted_at=None).exists()
 
 
 def _deleted_page(request: Request, q: str) -> Page:
