@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from campaigns import phone_numbers
+from campaigns.email import addresses
 from messaging.channels.base import (
     Accepted,
     Attempted,
@@ -18,7 +19,6 @@ from messaging.channels.base import (
     Outgoing,
     OutgoingMail,
 )
-from messaging.channels.ses import clean_address
 
 
 class Loadtest:
@@ -45,4 +45,4 @@ class Loadtest:
 
 class LoadtestMail(Loadtest):
     def clean_recipient(self, value: str) -> str:
-        return clean_address(value)
+        return addresses.clean_recipient(value)

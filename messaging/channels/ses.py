@@ -26,16 +26,14 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
-import idna
 import orjson
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
-from django.core.exceptions import ValidationError
-from django.core.validators import EmailValidator
 from multidict import CIMultiDict
 from yarl import URL
 
+from campaigns.email import addresses
 from messaging.channels import sns
 from messaging.channels.base import (
     Accepted,
@@ -370,7 +368,7 @@ _signer_of = lru_cache(maxsize=4)(Signer)
 
 # Addresses ---------------------------------------------------------------------------------
 
-_is_address = EmailValidator(allowlist=[])
+clean_address = addresses.clean_recipient
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAILBOX = re.compile(r"(?:(?P<name>[^<>]*)<(?P<in_brackets>[^<>]*)>|(?P<bare>[^<>]*))")
 
@@ -381,32 +379,6 @@ class Refused(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def clean_address(value: str) -> str:
-    """The address in lower case, its domain in ASCII; ValueError with a sentence.
-
-    SES takes no other letters before the @. Quoted names and numbers for domains are legal and
-    nobody's, so they are refused as the slips they are.
-    """
-    local_part, at, domain = value.strip().rpartition("@")
-    if not at:
-        raise ValueError("An email address looks like name@example.com.")
-    if not local_part.isascii():
-        raise ValueError("Before the @, only the letters a to z, digits and .!#$%&'*+/=?^_`{|}~- ")
-    try:
-        if not domain.isascii():
-            domain = idna.encode(domain, uts46=True).decode()
-        address = f"{local_part}@{domain}".lower()
-        _is_address(address)
-    except (idna.IDNAError, ValidationError):
-        raise ValueError("This is not an email address. One looks like name@example.com.") from None
-    # What nobody can see was pasted along, and is dropped by nobody's intention.
-    if not value.strip().isprintable():
-        raise ValueError("There is an invisible character in this address.")
-    if '"' in local_part or "[" in domain or len(local_part) > 64 or len(address) > 254:
-        raise ValueError("This is not an email address. One looks like name@example.com.")
-    return address
 
 
 def _ready(address: str) -> str:
