@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from campaigns.models import Campaign, Language
 from messaging.models import Batch, Webhook, WebhookDelivery
+from postman.accounts.forms import OfficialEmailField
 
 # Finding -----------------------------------------------------------------------------------
 
@@ -374,6 +375,41 @@ class ScheduleForm(forms.Form):
 
 
 # An email's review -------------------------------------------------------------------------
+
+_ADDRESSES = re.compile(r"[\s,;]+")
+
+
+class EmailTestForm(forms.Form):
+    """Whom to send a test of an email to, and whose row it is filled with."""
+
+    recipients = forms.CharField(
+        label="Send it to",
+        max_length=3000,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text="Officers' addresses, one on each line, ten at most.",
+        error_messages={"required": "Give at least one address."},
+    )
+    row = forms.IntegerField(
+        label="Row of the file",
+        min_value=2,
+        max_value=2**31 - 1,
+        help_text="Its values fill the keywords. Rows are numbered as your spreadsheet shows them.",
+        widget=forms.NumberInput(attrs={"class": "input-short"}),
+        error_messages={"required": "Give the number of a row."},
+    )
+    is_marked = forms.BooleanField(
+        label="Begin the subject with [TEST]", required=False, initial=True
+    )
+
+    def clean_recipients(self) -> list[str]:
+        addresses = [each for each in _ADDRESSES.split(self.cleaned_data["recipients"]) if each]
+        for address in addresses:
+            try:
+                OfficialEmailField(max_length=254).clean(address)
+            except forms.ValidationError:
+                raise forms.ValidationError(f"“{address}” is not an email address.") from None
+        return addresses
+
 
 # From so many recipients on, their number is typed before anything leaves.
 TYPED_FROM = 10_000

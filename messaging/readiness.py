@@ -47,5 +47,16 @@ def check_content(draft: EmailDraft, batch: Batch) -> None:
         )
 
 
+def check_tested(draft: EmailDraft) -> None:
+    """Raise NotReady where nobody has looked at this very email in their own mailbox."""
+    if not is_tested(draft):
+        raise NotReady(
+            "The message changed since its last test. Send a new test message first."
+            if draft.tested_version
+            else "Nobody has tested this message yet. Send a test message first.",
+            "not_tested",
+        )
+
+
 def named(names: Sequence[str]) -> str:
     return ", ".join(f"{{{{{name}}}}}" for name in names)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from messaging.models import (
     SENT_STATUSES,
     Batch,
     BatchStatus,
+    EmailTest,
     Message,
     MessageQuerySet,
     StagedRow,
@@ -32,7 +33,7 @@ from messaging.models import (
 from messaging.recipients import check_value
 from messaging.states import RETRIED, Status
 from postman.accounts import audit
-from postman.accounts.models import User
+from postman.accounts.models import EmailDomain, User
 from postman.celery import ring, ring_unless_unheard
 from postman.errors import Refused
 from postman.ids import new_id, now_ms
@@ -373,6 +374,66 @@ def _sha256(upload: UploadedFile) -> str:
     return digest.hexdigest()
 
 
+# --- A test of an email ---------------------------------------------------------------------------
+
+MAX_TESTERS = 10
+TESTS_AN_HOUR = 50
+
+
+@transaction.atomic
+def send_test(
+    batch: Batch, *, row: int, recipients: Sequence[str], by: User, is_marked: bool = True
+) -> list[EmailTest]:
+    """Send officers the email of one row, as the draft has it now; raises Refused.
+
+    Colleagues only, and not many: it is no way around suppression, counts and review.
+    """
+    recipients = list(dict.fromkeys(address.lower() for address in recipients))
+    strangers = [each for each in recipients if not EmailDomain.objects.best_match(each)]
+    if strangers:
+        raise Refused(
+            f"A test message goes to officers only, and {strangers[0]} is no officer's address.",
+            "tester_not_an_officer",
+        )
+    if not recipients or len(recipients) > MAX_TESTERS:
+        raise Refused(
+            f"Give between one and {MAX_TESTERS} addresses.", "number_of_testers_out_of_range"
+        )
+    # Two at once must not both find room: the officer's row makes them take turns.
+    User.objects.select_for_update(no_key=True).get(id=by.id)
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    lately = EmailTest.objects.filter(creator=by, created_at__gt=an_hour_ago).count()
+    if lately + len(recipients) > TESTS_AN_HOUR:
+        raise Refused(
+            f"You can send {TESTS_AN_HOUR} test messages in an hour. Try again later.",
+            "too_many_tests",
+        )
+    locked = EmailDraft.objects.select_for_update(of=("self",), no_key=True)
+    draft = locked.select_related("campaign__agency").get(campaign=batch.campaign_id)
+    if batch.status != BatchStatus.READY or not batch.staged_rows.filter(row=row).exists():
+        raise Refused("This file no longer waits to be sent, or has no such row.", "no_such_row")
+    readiness.check_content(draft, batch)
+    body = pinning.pin(batch.campaign)
+    tests = EmailTest.objects.bulk_create(
+        EmailTest(
+            campaign_id=batch.campaign_id,
+            batch=batch,
+            row=row,
+            template_body=body,
+            version=draft.version,
+            creator=by,
+            recipient=recipient,
+            is_marked=is_marked,
+        )
+        for recipient in recipients
+    )
+    audit.record(
+        "email.tested", by=by, on=batch, version=draft.version, row=row, testers=len(recipients)
+    )
+    ring(tasks.send_email_tests)
+    return tests
+
+
 # --- A batch --------------------------------------------------------------------------------------
 
 
@@ -437,6 +498,7 @@ def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
             "draft_changed",
         )
     readiness.check_content(draft, stored)
+    readiness.check_tested(draft)
     return {"template_body": pinning.pin(batch.campaign)}
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from messaging import (
     billing,
     delivery,
+    email_tests,
     halting,
     ingest,
     mails,
@@ -32,6 +33,7 @@ from messaging.models import (
     Batch,
     BatchStatus,
     Counter,
+    EmailTest,
     IdempotencyKey,
     Message,
     ProtectedUpload,
@@ -69,6 +71,12 @@ def send_singles() -> None:
     hear(send_singles)
     end = time.monotonic() + SLICE_SECONDS
     while not is_stopping() and delivery.send_chunk(None) and time.monotonic() < end:
+        pass
+
+
+@shared_task(name="messaging.send_email_tests")
+def send_email_tests() -> None:
+    while not is_stopping() and email_tests.send_waiting():
         pass
 
 
@@ -164,6 +172,9 @@ def tick() -> None:
     if halting.untold().exists():
         tell_of_halts.apply_async(expires=2)
     delivery.sweep_leases()
+    if EmailTest.objects.due(now).exists():
+        send_email_tests.apply_async(expires=2)
+    email_tests.sweep()
     webhooks.give_up_old_ones(now)
     for webhook_id in webhooks.to_be_served(now):
         send_webhook.apply_async((str(webhook_id),), expires=2)

@@ -36,6 +36,7 @@ urlpatterns = [
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
     path(f"{_batch}/preview", emails.preview, name="batch-preview"),
+    path(f"{_batch}/test", emails.test, name="batch-test"),
     path(f"{_batch}/send", batches.send, name="batch-send"),
     path(f"{_batch}/schedule", batches.schedule, name="batch-schedule"),
     path(f"{_batch}/unschedule", batches.unschedule, name="batch-unschedule"),

@@ -8,19 +8,23 @@ from csp.decorators import csp
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from campaigns.access import campaign_for
 from campaigns.email import pinning, theme
 from campaigns.models import Channel, EmailBody, Membership
-from messaging import composing, readiness, unsubscribing
+from messaging import composing, readiness, sending, unsubscribing
 from messaging.channels.base import Mail
-from messaging.forms import EmailScheduleForm, ReviewForm
-from messaging.models import Batch, Message, StagedRow, Suppression
+from messaging.forms import EmailScheduleForm, EmailTestForm, ReviewForm
+from messaging.models import Batch, EmailTest, Message, StagedRow, Suppression
 from messaging.states import EMAIL_GROUPS
+from postman.errors import Refused
+
+from .partial import render_page
+from .steps import REVIEWED
 
 View = Callable[..., HttpResponse]
 
@@ -29,7 +33,8 @@ USUAL_RATE = 200
 # An email may load nothing but its pictures, run nothing, and lead nowhere.
 PREVIEW_POLICY = {
     "default-src": ["'none'"],
-    "img-src": ["'self'", "https:", "data:"],
+    # In a sandbox we are not 'self' to every browser.
+    "img-src": ["'self'", settings.PUBLIC_URL, "https:", "data:"],
     "style-src": ["'unsafe-inline'"],
     "font-src": ["'none'"],
     "connect-src": ["'none'"],
@@ -60,7 +65,7 @@ def review_facts(
         "is_pinned": pinned is not None,
         "faults": [] if pinned else pinning.faults_of(draft),
         "missing": [] if pinned else readiness.missing_columns(draft, batch),
-        "is_tested": True,
+        "is_tested": pinned is not None or readiness.is_tested(draft),
         "review": review(batch),
         "preview": _preview(batch, email, html, row) if row else None,
         "send_form": send_form or ReviewForm(batch),
@@ -192,3 +197,84 @@ def batch_of(membership: Membership, batch_id: uuid.UUID) -> Batch:
     found = Batch.objects.visible_to(membership)
     with_all = found.select_related("creator", "campaign__agency", "template_body__email")
     return get_object_or_404(with_all, pk=batch_id)
+
+
+# Tests -------------------------------------------------------------------------------------
+
+TESTS_SHOWN = 20
+ON_THEIR_WAY = (EmailTest.Outcome.WAITING, EmailTest.Outcome.SENDING)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def test(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
+    """Send the email of one row to oneself and to colleagues, and see who tested what before."""
+    campaign, membership = campaign_for(request, campaign_id, channel=Channel.EMAIL)
+    batch = batch_of(membership, batch_id)
+    if batch.status not in REVIEWED:
+        return redirect("batch", campaign.pk, batch.pk)
+    if request.method != "POST":
+        return _test_page(request, membership, batch)
+
+    form = EmailTestForm(request.POST)
+    if form.is_valid():
+        typed = form.cleaned_data
+        try:
+            sending.send_test(
+                batch,
+                row=typed["row"],
+                recipients=typed["recipients"],
+                by=membership.user,
+                is_marked=typed["is_marked"],
+            )
+        except Refused as refused:
+            form.add_error(_FIELD_OF.get(refused.code), refused.message)
+        else:
+            return redirect("batch-test", campaign.pk, batch.pk)
+    return _test_page(request, membership, batch, form, status=422)
+
+
+_FIELD_OF = {
+    "tester_not_an_officer": "recipients",
+    "number_of_testers_out_of_range": "recipients",
+    "no_such_row": "row",
+}
+
+
+def _test_page(
+    request: HttpRequest,
+    membership: Membership,
+    batch: Batch,
+    form: EmailTestForm | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    draft = readiness.draft_of(batch.campaign)
+    tests = list(
+        EmailTest.objects.filter(campaign=batch.campaign)
+        .select_related("creator")
+        .order_by("-id")[:TESTS_SHOWN]
+    )
+    row = _row_of(batch, request.GET.get("row", ""))
+    email, pinned = pinning.email_of(draft), batch.template_body
+    context = {
+        "campaign": batch.campaign,
+        "membership": membership,
+        "batch": batch,
+        "draft": draft,
+        "is_pinned": pinned is not None,
+        "faults": [] if pinned else pinning.faults_of(draft),
+        "missing": [] if pinned else readiness.missing_columns(draft, batch),
+        # Said by this page itself.
+        "is_tested": True,
+        "was_tested": readiness.is_tested(draft),
+        "form": form
+        or EmailTestForm(initial={"recipients": membership.user.email, "row": row.row if row else 2}),
+        "preview": _preview(batch, email, draft.html, row) if row and not pinned else None,
+        "tests": tests,
+        "poll_seconds": 2 if any(test.outcome in ON_THEIR_WAY for test in tests) else None,
+    }
+    page = "messaging/email_test.html"
+    is_poll = request.htmx.target == "tests"  # type: ignore[attr-defined]
+    part = "messaging/_email_tests.html" if is_poll else page
+    return render_page(request, page, part, context, status=status)

@@ -53,7 +53,7 @@ def steps_of(campaign: Campaign, membership: Membership, batch: Batch | None = N
     states = {
         "message": State(OK, "As scheduled") if is_pinned else _message(draft),
         "recipients": _recipients(draft, batch, is_pinned=is_pinned),
-        "test": _test(draft),
+        "test": State(OK, "Before it was scheduled") if is_pinned else _test(draft),
         "review": _review(batch),
     }
     upload = reverse("compose-multiple", args=[campaign.pk])
@@ -63,7 +63,7 @@ def steps_of(campaign: Campaign, membership: Membership, batch: Batch | None = N
         if membership.sees_only_own
         else reverse("campaign-message", args=[campaign.pk]),
         "recipients": page if batch and not is_checked else upload,
-        "test": "",
+        "test": reverse("batch-test", args=[campaign.pk, batch.pk]) if batch and is_checked else "",
         "review": page if is_checked else "",
     }
     labels = {

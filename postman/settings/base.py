@@ -204,6 +204,7 @@ CELERY_TASK_ROUTES = {
     "accounts.forget": {"queue": "sweep"},
     "accounts.remind_of_keys": {"queue": "sweep"},
     "messaging.send_singles": {"queue": "urgent"},
+    "messaging.send_email_tests": {"queue": "urgent"},
     "messaging.check_upload": {"queue": "ingest"},
     "messaging.expand": {"queue": "batch"},
     "messaging.send_batches": {"queue": "batch"},
