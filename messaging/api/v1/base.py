@@ -88,6 +88,7 @@ class AccountThrottle(BaseThrottle):
 class V1View(APIView):
     """An address of v1 that both a key and the pages' cookie open."""
 
+    schema = None  # v2's document is not about it
     authentication_classes = [AccountKeyAuthentication, CookieAuthentication]
     http_method_names = ["get", "head", "post", "put", "delete", "options"]
 

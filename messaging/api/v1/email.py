@@ -185,7 +185,7 @@ class Send(V1View):
 def _parts(data: Any) -> tuple[Any, list[UploadedFile]]:
     """Fields and files of a call, whichever way it came."""
     if isinstance(data, QueryDict):
-        files = [f for f in data.getlist("attachments") if isinstance(f, UploadedFile)]
+        files: list[Any] = [f for f in data.getlist("attachments") if isinstance(f, UploadedFile)]
         strange = [n for n, v in data.lists() if any(isinstance(x, UploadedFile) for x in v)]
         if set(strange) - {"attachments"}:
             raise Refused("Send files in parts named `attachments`.", "attachment_format")

@@ -38,7 +38,7 @@ _STATUS_OF = {str(ours): theirs for theirs, group in STATUSES.items() for ours i
 class SmsSend(serializers.Serializer):
     recipient = serializers.CharField(max_length=50)
     body = serializers.CharField(trim_whitespace=False)
-    label = serializers.CharField(max_length=50)
+    label = serializers.CharField(max_length=50)  # type: ignore[assignment]
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := data.keys() - self.fields.keys()):
