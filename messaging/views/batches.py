@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
-from messaging import pricing, sending
+from messaging import halting, pricing, sending
 from messaging.forms import (
     BatchFilter,
     EmailScheduleForm,
@@ -39,8 +39,13 @@ from .partial import render_page
 from .unknown import resend_unknown
 
 CARDS = 20
-COMPLETED, STOPPED, CANCELLING = "Completed", "Stopped", "Being cancelled"
-_CHIPS = {COMPLETED: "completed", STOPPED: "stopped", CANCELLING: "stopped"}
+COMPLETED, STOPPED, HALTED, CANCELLING = "Completed", "Stopped", "Halted", "Being cancelled"
+_CHIPS = {
+    COMPLETED: "completed",
+    STOPPED: "stopped",
+    HALTED: "failed",
+    CANCELLING: "stopped",
+}
 FAULTS_SHOWN = 25
 STATES = {
     "checking": (BatchStatus.UPLOADED, BatchStatus.CHECKING),
@@ -125,7 +130,9 @@ def state_of(batch: Batch) -> str:
 
 def label_of(batch: Batch, counts: Mapping[str, int] | None) -> str:
     if counts and counts["pending"] and batch.stopped_at:
-        return CANCELLING if batch.cancelled_at else STOPPED
+        if batch.cancelled_at:
+            return CANCELLING
+        return HALTED if batch.halted_at else STOPPED
     if batch.status == BatchStatus.ENQUEUED and counts and not is_under_way(counts):
         return COMPLETED
     return BatchStatus(batch.status).label
@@ -197,7 +204,9 @@ def _progress_facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "counts": counts,
         "done": done,
         "is_under_way": is_under_way(counts),
-        "is_stopped": label == STOPPED,
+        "is_stopped": label in (STOPPED, HALTED),
+        "halted": halting.facts(batch, by_status) if label == HALTED else None,
+        "bounce_warning": halting.warning_of(by_status) if batch.campaign.is_email else None,
         # Claimed when the officer said stop: nobody can call these back.
         "in_flight": by_status["sending"],
         "retryable": sum(by_status[status] for status in RETRIED),
@@ -216,7 +225,7 @@ def poll_seconds(batch: Batch, counts: Mapping[str, int], now: datetime) -> int 
     """How soon to look again: at once while messages leave, seldom while receipts may still come."""
     if batch.status == BatchStatus.ENQUEUING_FAILED or not is_under_way(counts):
         return None
-    if label_of(batch, counts) == STOPPED:
+    if label_of(batch, counts) in (STOPPED, HALTED):
         return 5
     if counts["pending"]:
         return 2

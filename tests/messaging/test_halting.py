@@ -1,6 +1,7 @@
 """A batch of emails is halted when too many of its addresses do not exist."""
 
 import csv
+import html
 import io
 
 import pytest
@@ -352,3 +353,47 @@ def test_counters_are_as_true_as_before(batch):
 
     assert delivery.mend_counters(batch.campaign_id, batch.id) == {}
     assert Counter.objects.filter(batch=batch, status="bounced").exists()
+
+
+# --- What the batch's page shows ---
+
+
+def page_of(client, batch):
+    response = client.get(reverse("batch", args=[batch.campaign_id, batch.id]))
+    return html.unescape(response.content.decode())
+
+
+def test_the_page_of_a_halted_batch_says_why_and_lets_the_rest_go_on(batch, client_of, officer):
+    report(batch, success=10, bounced=15)
+    client = client_of(officer)
+
+    page = page_of(client, batch)
+
+    assert "Too many of its addresses do not exist" in page
+    assert "<strong>15 of 25</strong>" in page
+    assert "60.0 %" in page
+    assert "example.org" in page
+    assert reverse("batch-bad-addresses", args=[batch.campaign_id, batch.id]) in page
+    assert "Remove bad addresses and resume" in page
+    assert "Resume sending" not in page
+    client.post(reverse("batch-resume", args=[batch.campaign_id, batch.id]))
+    assert not again(batch).stopped_at
+    assert "Too many of its addresses" not in page_of(client, batch)
+
+
+def test_the_page_warns_before_it_comes_to_that(batch, client_of, officer):
+    report(batch, success=100, bounced=6)
+
+    page = page_of(client_of(officer), batch)
+
+    assert "6 of 106 emails (5.7 %) went to addresses that do not exist" in page
+    assert "sending is halted by itself" in page
+
+
+def test_what_an_officer_stopped_is_called_stopped_and_not_halted(batch, client_of, officer):
+    sending.stop_batch(batch, by=officer)
+
+    page = page_of(client_of(officer), batch)
+
+    assert "Resume sending" in page
+    assert "Halted" not in page
