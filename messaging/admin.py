@@ -1,13 +1,15 @@
 """For support: find a batch, a message, its attempts and what the provider reported. To read only."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from messaging.models import Attempt, Batch, Message, ProviderEvent
+from messaging import suppression
+from messaging.models import Attempt, Batch, Message, ProviderEvent, Suppression
+from postman.accounts.models import User
 
 
 def masked(recipient: str) -> str:
@@ -81,3 +83,35 @@ class ProviderEventAdmin(LookUp):
     id_fields = ("attempt_id",)
     search_help_text = "ID of an attempt"
     list_display = ("id", "provider", "kind", "code", "attempt_id", "received_at", "applied_at")
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(LookUp):
+    """The one place where an entry of everybody's list can be lifted; found by its whole address."""
+
+    search_help_text = "A whole email address"
+    list_display = ("masked_recipient", "reason", "agency", "campaign", "created_at", "lifted_at")
+    list_select_related = ("agency", "campaign")
+    exclude = ("recipient", "note")
+    readonly_fields = ("masked_recipient",)
+    actions = ("lift",)
+
+    @admin.display(description="recipient")
+    def masked_recipient(self, entry: Suppression) -> str:
+        return suppression.masked(entry.recipient)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        address = search_term.strip().lower()
+        return (queryset.filter(recipient=address) if address else queryset.none()), False
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        """Who may change rows of this kind, though nobody changes one by hand."""
+        return super(LookUp, self).has_change_permission(request)
+
+    @admin.action(description="Lift: the address may be written to again", permissions=["lift"])
+    def lift(self, request: HttpRequest, entries: QuerySet[Suppression]) -> None:
+        by = cast(User, request.user)
+        lifted = sum(suppression.lift(entry, by=by) for entry in entries.order_by("id"))
+        self.message_user(request, f"{lifted} lifted.")

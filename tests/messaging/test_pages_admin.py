@@ -1,6 +1,8 @@
 import pytest
+from django.contrib.auth.models import Permission
 
-from messaging.models import Message, ProviderEvent
+from messaging.models import Message, ProviderEvent, Suppression
+from postman.accounts.models import AuditEvent
 from tests.factories import UserFactory
 from tests.messaging.rows import make_batch, make_message
 
@@ -64,3 +66,51 @@ def test_support_can_change_nothing(support, campaign):
 
 def test_officers_have_no_admin(client_of, officer, campaign):
     assert client_of(officer).get("/admin/messaging/message/").status_code == 302
+
+
+def suppress(recipient="mei@example.org", reason="complaint"):
+    return Suppression.objects.create(recipient=recipient, reason=reason, note="Her own words")
+
+
+def lift(client, *entries):
+    data = {"action": "lift", "_selected_action": [entry.pk for entry in entries]}
+    return client.post("/admin/messaging/suppression/?q=mei@example.org", data)
+
+
+def test_a_suppression_is_found_by_its_whole_address_which_is_masked(support):
+    entry = suppress()
+    suppress("ravi@example.org")
+
+    def found(typed):
+        return support.get("/admin/messaging/suppression/", {"q": typed})
+
+    assert found(" Mei@example.org").context["cl"].result_count == 1
+    assert [found(typed).context["cl"].result_count for typed in ("", "mei", "%")] == [0, 0, 0]
+    html = support.get(f"/admin/messaging/suppression/{entry.pk}/change/").content.decode()
+    assert "m•••@example.org" in html
+    assert "mei@" not in html
+    assert "Her own words" not in html
+
+
+def test_an_admin_lifts_what_is_everybodys_and_it_is_recorded(support):
+    complaint, bounce = suppress(), suppress(reason="hard_bounce")
+
+    lift(support, complaint, bounce)
+    lift(support, complaint)
+
+    assert not Suppression.objects.standing().exists()
+    admin = AuditEvent.objects.filter(action="suppression.lifted").order_by("id")
+    assert [(event.object_id, event.details) for event in admin] == [
+        (str(complaint.pk), {"reason": "complaint"}),
+        (str(bounce.pk), {"reason": "hard_bounce"}),
+    ]
+    assert admin[0].actor.is_superuser
+
+
+def test_support_that_may_only_look_lifts_nothing(client_of, db):
+    looker = UserFactory(is_staff=True)
+    looker.user_permissions.add(Permission.objects.get(codename="view_suppression"))
+
+    lift(client_of(looker), suppress())
+
+    assert Suppression.objects.standing().exists()
