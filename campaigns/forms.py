@@ -13,6 +13,7 @@ from django.db import models
 from django.template.defaultfilters import filesizeformat
 
 from campaigns import creation, sms
+from campaigns.email import keywords
 from campaigns.models import (
     Campaign,
     CampaignDraft,
@@ -271,6 +272,14 @@ class EmailForm(forms.ModelForm):
         label="From address",
         error_messages={"invalid_choice": "You may not send from this address."},
     )
+    html = forms.CharField(
+        label="Message",
+        required=False,
+        strip=False,
+        # Under what a request may hold, with the rest of the form.
+        max_length=900_000,
+        widget=forms.Textarea(attrs={"rows": 16, "spellcheck": "true"}),
+    )
 
     class Meta:
         model = EmailDraft
@@ -289,36 +298,63 @@ class EmailForm(forms.ModelForm):
             "reply_to": "Replies go to",
             "subject": "Subject",
             "preheader": "Preview text",
-            "html": "Message",
             "shows_logo": "Show the agency's logo at the top",
             "tracks_opens": "Count how many people open it",
         }
         help_texts = {
-            "from_name": "Whom the email is from, as people see it.",
-            "reply_to": "Left blank, replies come to you.",
+            "from_name": "Whom the email is from, as people see it. Left blank: the name on record.",
+            "reply_to": "Left blank, they go to who created the campaign.",
             "subject": "Best in fewer than ten words.",
             "preheader": "What an inbox shows after the subject. Left blank: how the message begins.",
-            "html": "",
-            "tracks_opens": "By an invisible image. Many mail apps load or block it for everybody.",
+            "shows_logo": "",
+            "tracks_opens": "By an invisible image, which many mail apps load or block for everyone.",
         }
         widgets = {
             "from_name": forms.TextInput(attrs={"autocomplete": "off"}),
             "reply_to": forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
             "subject": forms.TextInput(attrs={"autocomplete": "off"}),
             "preheader": forms.TextInput(attrs={"autocomplete": "off"}),
-            "html": forms.Textarea(attrs={"rows": 16, "spellcheck": "true"}),
         }
 
-    def __init__(self, *args: Any, senders: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+    lines = ("from_name", "reply_to", "subject", "preheader")
+    # Beside these stands what is wrong with what was saved, and what could be better.
+    noted = ("from_address", "reply_to", "subject", "preheader", "html")
+
+    def __init__(self, *args: Any, senders: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["from_address"].choices = list(senders)  # type: ignore[attr-defined]
+        choices = [(address, address) for address in senders]
+        self.fields["from_address"].choices = choices  # type: ignore[attr-defined]
+        for name in self.noted:
+            self.fields[name].widget.attrs["aria-describedby"] = " ".join(self._describing(name))
+
+    def _describing(self, name: str) -> list[str]:
+        field = self[name]
+        ids = [f"{field.auto_id}_helptext"] if field.help_text else []
+        if self.is_bound and name in self.errors:
+            ids.append(f"{field.auto_id}_error")
+        return [*ids, f"{field.auto_id}_notes"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in self.lines:
+            if name in cleaned:
+                cleaned[name] = " ".join(keywords.without_controls(cleaned[name]).split())
+        return cleaned
 
     @property
     def storable(self) -> dict[str, Any]:
         """What was typed and can be stored, by field; one that cannot keeps its stored value."""
-        return {
-            name: self.cleaned_data[name] for name in self.Meta.fields if name not in self.errors
-        }
+        names = [name for name in self.Meta.fields if name not in self.errors]
+        return {name: self.cleaned_data[name] for name in names}
+
+    def differences(self, theirs: EmailDraft) -> list[tuple[str, Any]]:
+        """(label, stored value) of what is stored otherwise than it was typed here."""
+        names = [name for name in self.Meta.fields if self._is_other(name, getattr(theirs, name))]
+        return [(str(self.fields[name].label), getattr(theirs, name)) for name in names]
+
+    def _is_other(self, name: str, stored: Any) -> bool:
+        typed = self.cleaned_data.get(name, self[name].value())
+        return bool(typed != stored)
 
 
 class PictureForm(forms.Form):

@@ -65,6 +65,13 @@ def keep(upload: IO[bytes], *, alt: str, agency: Agency, by: User) -> Image:
     return image
 
 
+def set_logo(agency: Agency, image: Image | None, *, by: User) -> None:
+    """What the agency's emails show at their top. Those that were sent keep what they showed."""
+    agency.logo_key = image.key if image else ""
+    agency.save(update_fields=["logo_key"])
+    audit.record("agency.logo_changed", by=by, on=agency, image=str(image.pk) if image else None)
+
+
 def remake(upload: IO[bytes]) -> Pixels:
     """The same picture in a file of our own making; raises Unusable."""
     try:

@@ -7,14 +7,20 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaigns.access import agency_of_administrator
-from campaigns.models import Campaign
+from campaigns.email import images
+from campaigns.forms import PictureForm
+from campaigns.models import Campaign, image_url
 from postman.accounts import officers
+from postman.accounts.models import Agency
 from postman.errors import Refused
+from postman.uploads import SizeLimit
 
 from . import Request
+from .email import takes_picture
 
 ROWS_PER_PAGE = 20
 
@@ -59,6 +65,48 @@ def creation_right(request: Request, officer_id: uuid.UUID) -> HttpResponse:
     can = "can now create campaigns" if may_create else "can no longer create campaigns"
     messages.success(request, f"{officer.email} {can}.")
     return redirect("agency-officers")
+
+
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def logo(request: Request) -> HttpResponse:
+    """The picture at the top of the agency's emails: a POST uploads another one, or removes it."""
+    return _logo(request, agency_of_administrator(request))
+
+
+@takes_picture
+def _logo(request: Request, agency: Agency, *, limit: SizeLimit) -> HttpResponse:
+    form = PictureForm()
+    if request.method == "POST":
+        if "remove" in request.POST:
+            images.set_logo(agency, None, by=request.user)
+            messages.success(request, "Emails have no logo from now on.")
+            return redirect("agency-logo")
+        form = PictureForm(request.POST, request.FILES, is_too_large=limit.is_too_large)
+        if form.is_valid() and _has_new_logo(request, agency, form):
+            messages.success(request, "Emails show this logo from now on.")
+            return redirect("agency-logo")
+    url = image_url(agency.logo_key) if agency.logo_key else ""
+    context = {"agency": agency, "tab": "logo", "form": form, "url": url}
+    status = 422 if form.errors else 200
+    return render(request, "campaigns/agency_logo.html", context, status=status)
+
+
+def _has_new_logo(request: Request, agency: Agency, form: PictureForm) -> bool:
+    """Whether it is done; if not, the form says why."""
+    try:
+        image = images.keep(
+            form.cleaned_data["file"],
+            alt=f"Logo of {agency.name}",
+            agency=agency,
+            by=request.user,
+        )
+    except images.Unusable as refused:
+        form.add_error("file", refused.message)
+        return False
+    images.set_logo(agency, image, by=request.user)
+    return True
 
 
 def _asked(request: Request) -> str:

@@ -112,6 +112,14 @@
 
   const typed = new Set();
 
+  // htmx saves some forms while they are written; what is typed meanwhile counts anew.
+  function forgetSaved({ target, detail }) {
+    if (target.matches?.("form[data-guard]")) typed.delete(target);
+    if (detail.xhr) detail.xhr.addEventListener("loadend", () => {
+      if (detail.xhr.status !== 200 && target.isConnected) typed.add(target);
+    });
+  }
+
   function warnOfLoss(event) {
     const lost = [...typed].some((form) => form.isConnected && !("sent" in form.dataset));
     if (lost) event.preventDefault();
@@ -169,6 +177,7 @@
     if (event.detail.elt !== document.body) enhance(event.detail.elt);
   });
   document.addEventListener("htmx:beforeSwap", sessionIsOver);
+  document.addEventListener("htmx:beforeSend", forgetSaved);
   document.addEventListener("htmx:sendError", outOfReach);
   document.addEventListener("htmx:responseError", outOfReach);
   document.addEventListener("htmx:afterOnLoad", (event) => {
