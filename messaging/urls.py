@@ -27,11 +27,6 @@ urlpatterns = [
     path(f"{_message}/resend", campaign.resend, name="message-resend"),
     path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
     path(f"{_campaign}stats", stats.stats, name="campaign-stats"),
-    path(f"{_campaign}report.csv", downloads.email_report, name="campaign-email-report"),
-    path(f"{_campaign}report", downloads.order_report, name="campaign-email-report-order"),
-    path(
-        f"{_campaign}reports/<uuid:report_id>/<str:token>", downloads.made_report, name="made-report"
-    ),
     path(f"{_campaign}billing", billing.campaign_bill, name="campaign-billing"),
     path(f"{_campaign}billing.csv", billing.campaign_bill_csv, name="campaign-billing-csv"),
     path(f"{_campaign}compose", compose.single, name="compose-single"),
@@ -42,8 +37,6 @@ urlpatterns = [
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
     path(f"{_batch}/preview", emails.preview, name="batch-preview"),
-    path(f"{_batch}/report.csv", downloads.email_report, name="email-report"),
-    path(f"{_batch}/report", downloads.order_report, name="email-report-order"),
     path(f"{_batch}/test", emails.test, name="batch-test"),
     path(f"{_batch}/send", batches.send, name="batch-send"),
     path(f"{_batch}/schedule", batches.schedule, name="batch-schedule"),
