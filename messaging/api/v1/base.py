@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -63,7 +63,7 @@ class CookieAuthentication(BaseAuthentication):
 def _check_token(request: HttpRequest) -> None:
     check = CSRFCheck(lambda request: None)  # type: ignore[arg-type, return-value]
     check.process_request(request)
-    if check.process_view(request, None, (), {}):
+    if check.process_view(request, lambda request: None, (), {}):  # type: ignore[arg-type, return-value]
         raise Refused("Send the page's CSRF token with this call.", "unauthorized")
 
 
@@ -99,13 +99,10 @@ class V1View(APIView):
     def get_exception_handler(self) -> Any:
         return exception_handler
 
-    def permission_denied(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.user is None or not getattr(request.user, "is_authenticated", False):
-            raise Refused(
-                "Send your API key as “Authorization: Bearer …”.",
-                "unauthenticated",
-            )
-        super().permission_denied(request, *args, **kwargs)
+    def permission_denied(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
+        if getattr(request.user, "is_authenticated", False):
+            super().permission_denied(request, *args, **kwargs)
+        raise Refused("Send your API key as “Authorization: Bearer …”.", "unauthenticated")
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
