@@ -164,7 +164,7 @@ def _check(batch: Batch) -> None:
         tempfile.TemporaryFile("w+", newline="", encoding="utf-8-sig") as report,
     ):
         reader = recipients.read(
-            cast(BinaryIO, file), kind.rows, max_rows=settings.BATCH_ROW_LIMIT, report=report
+            _bare(file), kind.rows, max_rows=settings.BATCH_ROW_LIMIT, report=report
         )
         try:
             chunks = iter(reader)
@@ -187,6 +187,13 @@ def _check(batch: Batch) -> None:
                 total_messages=reader.rows_total,
                 summary=kind.rows.summary() | kind.look_up(batch),
             )
+
+
+def _bare(file: object) -> BinaryIO:
+    """What Django's files are wrapped around: each line that is read asks them if they are open."""
+    while isinstance(file, File):
+        file = file.file
+    return cast(BinaryIO, file)
 
 
 @transaction.atomic

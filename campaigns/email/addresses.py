@@ -44,7 +44,7 @@ def clean_recipient(value: str) -> str:
 
 def clean_many(values: Sequence[str]) -> list[str]:
     """`clean_recipient` of each, and much quicker; empty where it raises."""
-    joined = "\n".join(values)
+    joined = "\n".join(map(str.strip, values))
     if joined.isascii() and _are_addresses(joined := joined.lower()):
         found = joined.split("\n")
         # Under the lesser limit there is no need to look where the @ stands.

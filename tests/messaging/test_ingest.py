@@ -7,9 +7,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from campaigns.email import pinning
-from messaging import ingest, sending
-from messaging.models import Batch, BatchStatus, Message, StagedRow
+from campaigns.models import EmailDraft
+from messaging import composing, delivery, ingest, sending
+from messaging.models import Batch, BatchStatus, Message, StagedRow, Suppression
 from postman.errors import Refused
+from tests.factories import AgencyFactory
 from tests.messaging.builders import csv_of, upload
 
 pytestmark = pytest.mark.django_db
@@ -146,3 +148,118 @@ def test_a_list_of_emails_is_staged_with_the_message_pinned_as_it_is_now(email_c
     assert (row.row, row.recipient, row.segments) == (2, "mei@example.com", 1)
     assert row.values == {"name": "Mei Ling", "clinic": "Bedok", "block": "2"}
     assert row.template_body == pinning.pin(email_campaign)
+
+
+def test_what_is_to_be_known_of_a_list_of_emails_is_kept_with_it(email_campaign):
+    batch = upload(
+        email_campaign,
+        b"recipient,name,clinic\n"
+        b"mei@gmial.com,Mei,Bedok\nMEI@gmial.com,,Bedok\npostmaster@a.sg,Tan,Yishun\n",
+    )
+
+    assert batch.summary == {
+        "columns": ["recipient", "name", "clinic"],
+        "columns_ignored": [],
+        "duplicates": 1,
+        "blank": {"name": 1},
+        "role_addresses": {"count": 1, "examples": [{"row": 4, "found": "postmaster@"}]},
+        "typos": {
+            "count": 2,
+            "examples": [
+                {"row": 2, "found": "gmial.com", "meant": "gmail.com"},
+                {"row": 3, "found": "gmial.com", "meant": "gmail.com"},
+            ],
+        },
+        "suppressed": {"unsubscribed": 0, "hard_bounce": 0, "complaint": 0, "added": 0},
+    }
+
+
+def test_who_is_not_to_be_written_to_is_counted_by_reason_and_stays_staged(email_campaign):
+    agency, other = email_campaign.agency, AgencyFactory()
+    for recipient, of, reason, lifted_at in [
+        ("a@a.sg", agency, "unsubscribed", None),
+        ("b@a.sg", None, "hard_bounce", None),
+        ("both@a.sg", agency, "complaint", None),  # the first of two is what counts
+        ("both@a.sg", None, "hard_bounce", None),
+        ("theirs@a.sg", other, "unsubscribed", None),
+        ("back@a.sg", agency, "unsubscribed", timezone.now()),
+    ]:
+        Suppression.objects.create(
+            recipient=recipient, agency=of, reason=reason, lifted_at=lifted_at
+        )
+    names = ["A", "a", "b", "both", "theirs", "back", "mei"]
+    rows = "".join(f"{name}@a.sg,x,y\n" for name in names)
+
+    batch = upload(email_campaign, f"recipient,name,clinic\n{rows}".encode())
+
+    assert batch.summary["suppressed"] == {
+        "unsubscribed": 2,
+        "hard_bounce": 1,
+        "complaint": 1,
+        "added": 0,
+    }
+    assert StagedRow.objects.filter(batch=batch).count() == batch.total_messages == 7
+
+
+def test_what_was_counted_as_suppressed_is_what_gets_nothing(email_campaign):
+    for recipient in ("a@a.sg", "b@a.sg"):
+        Suppression.objects.create(
+            recipient=recipient, agency=email_campaign.agency, reason="added"
+        )
+    batch = upload(email_campaign, b"recipient,name,clinic\na@a.sg,x,y\nb@a.sg,x,y\nc@a.sg,x,y\n")
+    Batch.objects.update(status=BatchStatus.ENQUEUING, accepted_at=timezone.now())
+
+    delivery.expand(batch.id)
+
+    found = Message.objects.filter(batch=batch, status="suppressed").count()
+    assert found == sum(batch.summary["suppressed"].values()) == 2
+
+
+def test_one_wrong_address_refuses_the_list_and_says_why(email_campaign):
+    batch = upload(email_campaign, b"recipient,name,clinic\nmei@a.sg,x,y\nmei@gmail,x,y\n,x,y\n")
+
+    assert (batch.status, batch.rows_bad) == (BatchStatus.INVALID, 2)
+    assert not StagedRow.objects.exists()
+    assert [fault["row"] for fault in batch.first_faults] == [3, 4]
+    assert b"it has no dot, as in example.com." in batch.report.read()
+
+
+def test_a_list_that_lacks_a_keyword_names_it(email_campaign):
+    batch = upload(email_campaign, b"recipient,name\nmei@a.sg,x\n")
+
+    assert batch.status == BatchStatus.INVALID
+    assert batch.file_fault == {
+        "code": "missing_columns",
+        "message": "There is no column named “clinic”. Add it.",
+    }
+
+
+def test_a_message_that_came_undone_meanwhile_keeps_the_file_and_says_so(email_campaign):
+    EmailDraft.objects.filter(campaign=email_campaign).update(subject="")
+
+    batch = upload(email_campaign, b"recipient,name,clinic\nmei@a.sg,x,y\n")
+
+    assert batch.status == BatchStatus.INVALID
+    assert batch.file_fault == {"code": "draft_not_ready", "message": "Write a subject."}
+    assert batch.file
+
+
+def test_a_column_named_bcc_reaches_nobody(email_campaign):
+    batch = upload(
+        email_campaign,
+        b"recipient,name,clinic,bcc,from,subject\nmei@a.sg,x,y,spy@a.sg,spy@a.sg,Hi\n",
+    )
+
+    row = StagedRow.objects.get(batch=batch)
+    body = row.template_body_id
+    mail = composing.content("email", body, email_campaign.id, row.recipient, row.values)
+    assert (mail.bcc, mail.cc, mail.subject) == ((), (), "Your visit to y")
+    assert "spy@a.sg" not in f"{mail.sender}{mail.reply_to}{mail.headers}{mail.html}{mail.text}"
+
+
+def test_the_test_site_takes_twenty_emails_and_no_more(email_campaign, settings):
+    settings.BATCH_ROW_LIMIT = 20
+    header, row = b"recipient,name,clinic\n", b"mei@a.sg,x,y\n"
+
+    assert upload(email_campaign, header + row * 20).status == BatchStatus.READY
+    assert upload(email_campaign, header + row * 21).status == BatchStatus.INVALID
