@@ -39,7 +39,7 @@ from messaging.models import (
     StagedRow,
     WrongGuesses,
 )
-from messaging.states import ASKED_ABOUT, WAITING, Status
+from messaging.states import EMAIL_GROUPS, Status
 from postman.accounts import audit
 from postman.accounts.models import User
 from postman.celery import ring
@@ -58,6 +58,8 @@ PADDED_TO, TAG_BYTES = 1024, 16
 MAX_PAGE_BYTES = 100 * 1024
 # From this wrong guess on, the next has to wait: 2 seconds, then twice as long each time.
 DELAYED_FROM = 3
+# The email that leads to a page has left, whatever came of it.
+SENT_AGAIN = (*EMAIL_GROUPS["left"], Status.FAILURE)
 # How often the email that leads to a page may leave, the first time included.
 MOST_NOTICES = 10
 
@@ -467,9 +469,9 @@ def send_again(campaign: Campaign, message_id: UUID, *, by: User) -> ProtectedMe
         raise Refused("This page is erased. Upload it again.", "page_erased")
     if batch is None or not batch.is_retryable or message.is_erased:
         raise Refused("This email cannot be sent again now.", "message_cannot_be_sent_again")
-    if message.status in (*WAITING, Status.SENDING, *ASKED_ABOUT, Status.CANCELLED):
+    if message.status not in SENT_AGAIN:
         raise Refused(
-            "This email is on its way, or was cancelled. What has arrived can be sent again.",
+            "This email is on its way, or was not sent. What has left can be sent again.",
             "message_cannot_be_sent_again",
         )
     if message.attempts_made >= MOST_NOTICES:
