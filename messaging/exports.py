@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from campaigns import phone_numbers
 from campaigns.email import addresses
-from campaigns.email import addresses
 from campaigns.models import Campaign
-from messaging.models import Attempt, Message, MessageQuerySet
+from messaging.models import Attempt, Batch, Message, MessageQuerySet, Suppression
 from messaging.recipients import formula_safe
+from messaging.states import FAULTY, Status
 from postman.accounts.models import User
 
 BOM = "\ufeff"  # without it Excel takes UTF-8 for the encoding of the house
@@ -64,18 +64,6 @@ def sample(campaign: Campaign) -> list[list[str]]:
         ["recipient", "language", *campaign.variables],
         [phone_numbers.EXAMPLE, next(iter(campaign.bodies)), *example],
     ]
-
-
-def email_sample(campaign: Campaign) -> list[list[str]]:
-    """The columns that this message needs, and one row that shows how to fill them."""
-    example = [_example_of(name) for name in campaign.variables]
-    return [["recipient", *campaign.variables], [addresses.EXAMPLE, *example]]
-
-
-def _example_of(name: str) -> str:
-    if name.endswith(("_url", "_link")):
-        return "https://www.example.gov.sg/"
-    return f"sample {name.replace('_', ' ')}"
 
 
 def email_sample(campaign: Campaign) -> list[list[str]]:
@@ -147,6 +135,87 @@ def _log(campaign: Campaign, found: Iterator[list[Message]]) -> Iterator[list[An
                 message.segments,
                 _api_address(campaign) if message.via_api else emails[message.creator_id],
             ]
+
+
+# The report of emails -----------------------------------------------------------------------
+
+REPORT_COLUMNS = (
+    "recipient",
+    "status",
+    "error",
+    "unsubscribedAt",
+    "unsubscribeReason",
+    "acceptedAt",
+    "sentAt",
+    "deliveredAt",
+    "openedAt",
+    "updatedAt",
+    "file",
+    "row",
+)
+
+
+def email_report(
+    campaign: Campaign, messages: MessageQuerySet, *key: str, values: Sequence[str] = ()
+) -> Iterator[list[Any]]:
+    """The header and a row for each recipient, in the order of `key`; `values`: their columns too."""
+    yield [*REPORT_COLUMNS, *values]
+    files: dict[uuid.UUID | None, str] = {None: ""}
+    for page in pages(messages, *key):
+        attempts = _latest_attempts(page)
+        left = _unsubscribed(campaign, page)
+        _learn_files(page, files)
+        for message in page:
+            attempt = attempts.get(message.pk)
+            gone = left.get(message.recipient)
+            yield [
+                message.recipient,
+                Status(message.status).label,
+                _why(message, attempt),
+                iso(gone.created_at) if gone else "",
+                gone.note if gone else "",
+                iso(message.created_at),
+                *(
+                    iso(at) if at else ""
+                    for at in (
+                        (attempt.sent_at, attempt.delivered_at, attempt.opened_at)
+                        if attempt
+                        else (None, None, None)
+                    )
+                ),
+                iso(message.updated_at),
+                files[message.batch_id],
+                message.row or "",
+                *(message.values.get(name, "") for name in values),
+            ]
+
+
+def _why(message: Message, attempt: Attempt | None) -> str:
+    if message.suppressed_for:
+        return Suppression.Reason(message.suppressed_for).label
+    error = attempt.error if attempt and message.status in FAULTY else None
+    return error.sentence if error else ""
+
+
+def _latest_attempts(page: Sequence[Message]) -> dict[uuid.UUID, Attempt]:
+    attempts = Attempt.objects.filter(message__in=[message.pk for message in page])
+    return {attempt.message_id: attempt for attempt in attempts.order_by("message_id", "number")}
+
+
+def _unsubscribed(campaign: Campaign, page: Sequence[Message]) -> dict[str, Suppression]:
+    found = Suppression.objects.standing().filter(
+        campaign=campaign,
+        reason=Suppression.Reason.UNSUBSCRIBED,
+        recipient__in={message.recipient for message in page if message.recipient},
+    )
+    return {row.recipient: row for row in found}
+
+
+def _learn_files(page: Sequence[Message], files: dict[uuid.UUID | None, str]) -> None:
+    found = {message.batch_id for message in page if message.batch_id}
+    if unknown := found - files.keys():
+        rows = Batch.objects.filter(pk__in=unknown).values_list("pk", "original_file_name")
+        files.update(dict(rows))
 
 
 def iso(moment: datetime) -> str:

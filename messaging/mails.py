@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import Role
-from messaging.models import Batch, ProtectedMessage, ProtectedUpload, Webhook
+from messaging.models import Batch, EmailReport, ProtectedMessage, ProtectedUpload, Webhook
 from postman.accounts.models import User
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,21 @@ def mail_locked_pages(batch_id: UUID) -> None:
     }
     subject = f"Secure page{pluralize(number)} locked: {batch.campaign.name}"
     _mail(batch.creator.email, subject, context, "pages_locked")
+
+
+def mail_report(report_id: UUID, path: str) -> None:
+    """Tell the officer who ordered a report where it is. Best effort, as above."""
+    found = EmailReport.objects.select_related("campaign", "batch", "creator")
+    report = found.filter(id=report_id).first()
+    if report is None or not report.creator.is_active:
+        return
+    context = {
+        "campaign": report.campaign,
+        "batch": report.batch,
+        "report": report,
+        "page": settings.PUBLIC_URL + path,
+    }
+    _mail(report.creator.email, f"Report of {report.campaign.name}", context, "report_ready")
 
 
 def _mail(

@@ -1190,7 +1190,6 @@ class EmailReport(models.Model):
     creator = models.ForeignKey(User, models.CASCADE, related_name="+")
     with_values = models.BooleanField(default=False, help_text="With the columns of the file.")
     file = models.FileField(upload_to="email-reports/%Y/%m/", max_length=200, blank=True)
-    rows = models.IntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     made_at = models.DateTimeField(null=True)
@@ -1205,3 +1204,7 @@ class EmailReport(models.Model):
 
     def __str__(self) -> str:
         return f"report {self.id}"
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.file) and self.expires_at is not None and self.expires_at > timezone.now()

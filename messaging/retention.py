@@ -1,7 +1,7 @@
 """Erase personal data whose time is over; what happened, and how often, stays on record (Q14).
 
-Each agency says how many days it keeps recipients and values after a message was accepted. A
-message without them can still be counted, billed and traced, and never sent.
+Each agency says how many days it keeps recipients and values after a message was accepted; emails
+of the others are kept for thirty. A message without them can still be counted, billed and traced, and never sent.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Channel
 from messaging import billing
 from messaging.models import (
     SENT_STATUSES,
@@ -25,6 +26,8 @@ from messaging.models import (
 from postman.ids import now_ms, parse_public_id
 
 CHUNK = 5_000
+# Of email campaigns, where the agency has not said how long.
+EMAIL_DAYS = 30
 # Longer than any call takes between keeping its file and storing its batch.
 ORPHANED_AFTER = timedelta(days=1)
 # Secure pages that expired can be renewed for so long; then nothing of them is left.
@@ -131,10 +134,29 @@ def discard_left_uploads(now: datetime) -> int:
     return len(ids)
 
 
+def days_of(campaign: Campaign) -> int | None:
+    """How long its personal data is kept; None: for good.
+
+    The agency's word counts, whether shorter or longer; without one, the recipients of an email
+    campaign are kept as long as v1 gave out their report.
+    """
+    if campaign.agency.retention_days is not None:
+        return campaign.agency.retention_days
+    return EMAIL_DAYS if campaign.is_email and not campaign.is_programmatic else None
+
+
+def kept_until(campaign: Campaign, accepted_at: datetime) -> datetime | None:
+    """When what was accepted then is erased."""
+    days = days_of(campaign)
+    return accepted_at + timedelta(days=days) if days is not None else None
+
+
 def _limits(now: datetime) -> Iterator[tuple[Campaign, datetime]]:
-    campaigns = Campaign.objects.filter(agency__retention_days__isnull=False)
+    campaigns = Campaign.objects.filter(
+        Q(agency__retention_days__isnull=False) | Q(channel=Channel.EMAIL, is_programmatic=False)
+    )
     for campaign in campaigns.select_related("agency").order_by("id").iterator():
-        days = campaign.agency.retention_days
+        days = days_of(campaign)
         assert days is not None
         yield campaign, now - timedelta(days=days)
 

@@ -18,13 +18,14 @@ from campaigns import sms
 from campaigns.email import pinning
 from campaigns.models import Campaign, EmailDraft, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient
-from messaging import delivery, ingest, readiness, tasks
+from messaging import delivery, ingest, readiness, reports, tasks
 from messaging.models import (
     MAX_RETRIES,
     RETRYABLE_STATUSES,
     SENT_STATUSES,
     Batch,
     BatchStatus,
+    EmailReport,
     EmailTest,
     Message,
     MessageQuerySet,
@@ -432,6 +433,29 @@ def send_test(
     )
     ring(tasks.send_email_tests)
     return tests
+
+
+# --- A report of emails ---------------------------------------------------------------------------
+
+
+@transaction.atomic
+def order_report(
+    campaign: Campaign, batch: Batch | None, *, by: User, with_values: bool = False
+) -> EmailReport:
+    """Have the report of a file (without one, of all) made in the background; raises Refused."""
+    reports.check_kept(campaign, batch)
+    User.objects.select_for_update(no_key=True).get(id=by.id)
+    if EmailReport.objects.filter(campaign=campaign, creator=by, made_at=None).exists():
+        raise Refused(
+            "Another report of this campaign is being made for you. Wait for its mail.",
+            "report_under_way",
+        )
+    report = EmailReport.objects.create(
+        campaign=campaign, batch=batch, creator=by, with_values=with_values
+    )
+    audit.record("report.ordered", by=by, on=batch or campaign, with_values=with_values)
+    ring(tasks.make_reports)
+    return report
 
 
 # --- A batch --------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from messaging import (
     owner_mails,
     receipts,
     reconciling,
+    reports,
     retention,
     webhooks,
 )
@@ -33,6 +34,7 @@ from messaging.models import (
     Batch,
     BatchStatus,
     Counter,
+    EmailReport,
     EmailTest,
     IdempotencyKey,
     Message,
@@ -175,6 +177,8 @@ def tick() -> None:
     if EmailTest.objects.due(now).exists():
         send_email_tests.apply_async(expires=2)
     email_tests.sweep()
+    if EmailReport.objects.to_be_made(now).exists():
+        make_reports.apply_async(expires=2)
     webhooks.give_up_old_ones(now)
     for webhook_id in webhooks.to_be_served(now):
         send_webhook.apply_async((str(webhook_id),), expires=2)
@@ -241,9 +245,16 @@ def forget() -> None:
     retention.erase_orphans(timezone.now())
     IdempotencyKey.objects.expired(timezone.now()).delete()
     webhooks.forget(timezone.now())
+    reports.forget(timezone.now())
     retention.discard_left_uploads(timezone.now())
     retention.erase_pages(timezone.now())
     WrongGuesses.objects.filter(hour__lt=timezone.now() - timedelta(days=1)).delete()
+
+
+@shared_task(name="messaging.make_reports")
+def make_reports() -> None:
+    while not is_stopping() and reports.make_next():
+        pass
 
 
 @shared_task(name="messaging.charge_days")

@@ -2,9 +2,10 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import postman.ids
 from django.conf import settings
 from django.db import migrations, models
+
+import postman.ids
 
 
 class Migration(migrations.Migration):
@@ -35,7 +36,6 @@ class Migration(migrations.Migration):
                     "file",
                     models.FileField(blank=True, max_length=200, upload_to="email-reports/%Y/%m/"),
                 ),
-                ("rows", models.IntegerField(default=0)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("made_at", models.DateTimeField(null=True)),

@@ -178,6 +178,8 @@ def _page(
     }
     if state == "sent":
         context |= _progress_facts(request, batch)
+        if campaign.is_email:
+            context |= emails.sent_facts(batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
     elif state in ("ready", "scheduled") and campaign.is_email:

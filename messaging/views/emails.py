@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from campaigns.access import campaign_for
 from campaigns.email import pinning, theme
 from campaigns.models import Channel, EmailBody, Membership
-from messaging import composing, readiness, sending, unsubscribing
+from messaging import composing, readiness, reports, retention, sending, unsubscribing
 from messaging.channels.base import Mail
 from messaging.forms import EmailScheduleForm, EmailTestForm, ReviewForm
 from messaging.models import Batch, EmailTest, Message, StagedRow, Suppression
@@ -89,6 +90,9 @@ def review(batch: Batch) -> dict[str, Any]:
         "suppressed": suppressed,
         "left_out": left_out,
         "duplicates": summary.get("duplicates", 0),
+        "blank": list(summary.get("blank", {}).items()),
+        "typos": summary.get("typos", {"count": 0}),
+        "roles": summary.get("role_addresses", {"count": 0}),
         "takes": _takes(recipients),
     }
 
@@ -123,6 +127,17 @@ def numbers(by_status: Mapping[str, int]) -> list[tuple[str, str, int]]:
         (name, label, sum(by_status[status] for status in EMAIL_GROUPS[name]))
         for name, label in NUMBERS.items()
     ]
+
+
+def sent_facts(batch: Batch) -> dict[str, Any]:
+    """What the page of a file that was sent says beside its numbers."""
+    assert batch.accepted_at
+    until = retention.kept_until(batch.campaign, batch.accepted_at)
+    return {
+        "until": until,
+        "is_erased": bool(until and until <= timezone.now()),
+        "large": reports.LARGE,
+    }
 
 
 # How it looks ------------------------------------------------------------------------------
@@ -269,7 +284,9 @@ def _test_page(
         "is_tested": True,
         "was_tested": readiness.is_tested(draft),
         "form": form
-        or EmailTestForm(initial={"recipients": membership.user.email, "row": row.row if row else 2}),
+        or EmailTestForm(
+            initial={"recipients": membership.user.email, "row": row.row if row else 2}
+        ),
         "preview": _preview(batch, email, draft.html, row) if row and not pinned else None,
         "tests": tests,
         "poll_seconds": 2 if any(test.outcome in ON_THEIR_WAY for test in tests) else None,

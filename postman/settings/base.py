@@ -219,6 +219,7 @@ CELERY_TASK_ROUTES = {
     "messaging.tell_of_locked_pages": {"queue": "urgent"},
     "messaging.send_webhook": {"queue": "webhooks"},
     "messaging.forget_webhook": {"queue": "webhooks"},
+    "messaging.make_reports": {"queue": "reports"},
     "messaging.charge_days": {"queue": "reports"},
 }
 # A process keeps its connection from task to task; `postman.celery` has it looked at before each.
