@@ -186,9 +186,13 @@ def finish(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) ->
 @login_required
 @_in_json
 def abandon(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
-    _, membership, batch = _batch_of(request, campaign_id, batch_id)
+    """By the page that encrypts, or by an officer who finds an upload that was left."""
+    campaign, membership, batch = _batch_of(request, campaign_id, batch_id)
     protected.abandon_upload(batch, by=membership.user)
-    return JsonResponse({})
+    if request.content_type == "application/json":
+        return JsonResponse({})
+    flash.success(request, "Discarded. Nothing was sent.")
+    return redirect("secure-compose", campaign.pk)
 
 
 def _posted(request: HttpRequest, fields: set[str]) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def steps_of(campaign: Campaign, membership: Membership, batch: Batch | None = N
         "test": State(OK, "Before it was scheduled") if is_pinned else _test(draft),
         "review": _review(batch),
     }
-    upload = reverse("compose-multiple", args=[campaign.pk])
+    upload = reverse(
+        "secure-compose" if campaign.is_protected else "compose-multiple", args=[campaign.pk]
+    )
     page = reverse("batch", args=[campaign.pk, batch.pk]) if batch else ""
     urls = {
         "message": ""
@@ -67,8 +69,8 @@ def steps_of(campaign: Campaign, membership: Membership, batch: Batch | None = N
         "review": page if is_checked else "",
     }
     labels = {
-        "message": "Message",
-        "recipients": "Recipients",
+        "message": "Email notice" if campaign.is_protected else "Message",
+        "recipients": "Secure page and recipients" if campaign.is_protected else "Recipients",
         "test": "Test",
         "review": "Review and send",
     }
