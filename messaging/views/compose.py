@@ -25,6 +25,7 @@ from postman.errors import Refused
 from postman.ids import new_id
 
 from .downloads import csv_answer
+from .steps import steps_of
 from .uploads import SizeLimit
 
 
@@ -197,6 +198,7 @@ def _multiple_page(
     }
     if campaign.is_email:
         context["faults"] = _faults_of_message(campaign)
+        context["steps"] = steps_of(campaign, membership)
         context["paste_form"] = paste_form or PasteForm(campaign)
         return render(request, "messaging/email_upload.html", context, status=status)
     body = next(iter(campaign.bodies.values()))

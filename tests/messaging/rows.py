@@ -24,6 +24,21 @@ SUMMARY = {
 }
 
 
+# The same of a list of emails.
+EMAIL_SUMMARY = {
+    "columns": ["recipient", "name", "clinic"],
+    "columns_ignored": ["full name"],
+    "duplicates": 1,
+    "blank": {"clinic": 2},
+    "role_addresses": {"count": 1, "examples": [{"row": 4, "found": "postmaster@"}]},
+    "typos": {
+        "count": 1,
+        "examples": [{"row": 3, "found": "gmial.com", "meant": "gmail.com"}],
+    },
+    "suppressed": {"unsubscribed": 1, "hard_bounce": 0, "complaint": 0, "added": 0},
+}
+
+
 def member(campaign: Campaign, role: str = "member") -> User:
     user = UserFactory()
     Membership.objects.create(campaign=campaign, user=user, role=role)
