@@ -104,7 +104,7 @@ def _tag(request: Request, key: str) -> str:
 
 
 @require_safe
-@csp({"default-src": ["'none'"], "sandbox": True})
+@csp({"default-src": ["'none'"], "sandbox": True})  # type: ignore[arg-type]
 @condition(etag_func=_tag)
 def image(request: Request, key: str) -> HttpResponseBase:
     """The picture itself, to anybody. It never changes, and its address tells nothing."""

@@ -3,15 +3,13 @@
 import uuid
 from typing import Any
 
-from csp.decorators import csp, csp_update
+from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
 
 from campaigns.access import email_campaign_for
@@ -22,7 +20,7 @@ from campaigns.models import Campaign, EmailDraft, Membership
 from messaging import readiness, unsubscribing
 from messaging.models import Batch, StagedRow
 
-from .emails import PREVIEW_POLICY
+from .emails import shown_in_a_frame
 from .partial import wants_part
 from .steps import REVIEWED
 
@@ -30,7 +28,7 @@ WIDTHS = {"desktop": "Computer", "phone": "Phone", "text": "Plain text"}
 
 
 # Pictures by address are shown while one writes; scripts and styles are ours alone all the same.
-@csp_update({"img-src": ["https:"]})
+@csp_update({"img-src": ["https:"]})  # type: ignore[arg-type]
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def editor(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
@@ -137,9 +135,7 @@ class _Editor:
 
 @require_safe
 @login_required
-@never_cache
-@xframe_options_sameorigin
-@csp({**PREVIEW_POLICY, "img-src": ["'self'", "https:", settings.PUBLIC_URL]})
+@shown_in_a_frame
 def preview(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     """The email as it is saved, with the values of one row of the newest file: `?row=7`."""
     campaign, membership = email_campaign_for(request, campaign_id)

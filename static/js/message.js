@@ -23,7 +23,18 @@ let lastField = area; // where a keyword goes
 
 // HTML --------------------------------------------------------------------------------------
 
-const parsed = (html) => new DOMParser().parseFromString(html, "text/html").body;
+/* Styles within the HTML are for the email. This page's policy lets none apply here, and reading HTML
+   that has some would be told as an attack: so they are read as text, under another name. */
+const KEPT = "data-kept-style";
+const inTags = (html, name, other) =>
+  html.replace(/<[a-z](?:"[^"]*"|'[^']*'|[^'">])*>/gi, (tag) =>
+    tag.replace(new RegExp(`(\\s|["'/])${name}(?=\\s*=)`, "gi"), `$1${other}`));
+const keepStyles = (html) => inTags(html, "style", KEPT);
+const giveStyles = (html) => inTags(html, KEPT, "style");
+
+const parsed = (html) => new DOMParser().parseFromString(keepStyles(html), "text/html").body;
+const declarations = (style) => style.split(";").map((part) => part.trim()).filter(Boolean);
+const propertyOf = (declaration) => declaration.split(":")[0].trim().toLowerCase();
 
 /* As an email has it: the paragraph within an item of a list or a cell is the editor's alone. */
 function tidy(html) {
@@ -41,7 +52,7 @@ function tidy(html) {
     }
   }
   const isEmpty = !body.textContent.trim() && !body.querySelector("img, hr, table");
-  return isEmpty ? "" : body.innerHTML;
+  return isEmpty ? "" : giveStyles(body.innerHTML);
 }
 
 /* One block a line, for whoever reads the HTML. */
@@ -58,12 +69,12 @@ function inventory(html) {
   const note = (what) => found.set(what, (found.get(what) || 0) + 1);
   for (const element of parsed(html).querySelectorAll("*")) {
     const tag = SAME[element.tagName] || element.tagName;
-    const isBareSpan = tag === "SPAN" && !element.hasAttribute("style");
+    const isBareSpan = tag === "SPAN" && !element.hasAttribute(KEPT);
     if (!OWN.has(tag) && !isBareSpan) note(`<${tag.toLowerCase()}>`);
     for (const { name, value } of element.attributes) {
       const isOurs = ["target", "rel"].includes(name) || (/span$/.test(name) && value === "1");
-      if (name === "style") {
-        for (const property of element.style) note(`the style ${property}`);
+      if (name === KEPT) {
+        for (const part of declarations(value)) note(`the style ${propertyOf(part)}`);
       } else if (!isOurs) {
         note(`${name} of <${tag.toLowerCase()}>`);
       }
@@ -85,7 +96,7 @@ function lost(before, after) {
 // The editor ----------------------------------------------------------------------------------
 
 function extensions() {
-  const { Extension, Plugin, pm } = library;
+  const { Extension, Mark, Plugin, pm } = library;
   const { Decoration, DecorationSet } = pm.view;
 
   // Keywords are text, and look like what they are.
@@ -111,23 +122,16 @@ function extensions() {
     })],
   });
 
-  // Styles that were written as HTML stay as they are; alignment has buttons of its own.
-  const kept = (element) => {
-    const isAligned = /^(P|H\d)$/.test(element.tagName);
-    const style = (element.getAttribute("style") || "").split(";")
-      .filter((part) => part.trim() && !(isAligned && /^\s*text-align\s*:/i.test(part)))
-      .join(";").trim();
-    return style || null;
-  };
+  // Styles that were written as HTML stay as they are.
   const Styles = Extension.create({
     name: "styles",
     addGlobalAttributes: () => [{
       types: ["paragraph", "heading", "bulletList", "orderedList", "listItem", "table", "tableRow",
-        "tableCell", "tableHeader", "image", "horizontalRule", "textStyle", "link"],
+        "tableCell", "tableHeader", "image", "horizontalRule", "styledText", "link"],
       attributes: {
         style: {
           default: null,
-          parseHTML: kept,
+          parseHTML: (element) => element.getAttribute(KEPT),
           renderHTML: ({ style }) => (style ? { style } : {}),
         },
       },
@@ -135,6 +139,11 @@ function extensions() {
       types: ["tableHeader"],
       attributes: { scope: { default: null } },
     }],
+  });
+  const StyledText = Mark.create({
+    name: "styledText",
+    parseHTML: () => [{ tag: `span[${KEPT}]` }],
+    renderHTML: ({ HTMLAttributes }) => ["span", HTMLAttributes, 0],
   });
 
   return [
@@ -148,9 +157,7 @@ function extensions() {
       autolink: false,
       isAllowedUri: (address) => LONE_KEYWORD.test(address) || LINK.test(address),
     }),
-    library.TextStyle,
-    library.TextAlign.configure({ types: ["heading", "paragraph"] }),
-    library.History, library.Dropcursor, library.Gapcursor, Keywords, Styles,
+    library.History, library.Dropcursor, library.Gapcursor, Keywords, Styles, StyledText,
   ];
 }
 
@@ -171,7 +178,8 @@ function openEditor({ anyway = false } = {}) {
     element: holder,
     injectCSS: false,
     extensions: extensions(),
-    content: area.value,
+    content: keepStyles(area.value),
+    editorProps: { transformPastedHTML: keepStyles },
     onUpdate: () => {
       area.value = tidy(made.getHTML());
       area.dispatchEvent(new Event("input", { bubbles: true }));
@@ -217,10 +225,28 @@ function show(view, { isLossy = false } = {}) {
 
 // The toolbar ---------------------------------------------------------------------------------
 
-const align = (side) => ({
-  run: (chain) => (editor.isActive({ textAlign: side }) ? chain.unsetTextAlign() : chain.setTextAlign(side)),
-  isOn: () => editor.isActive({ textAlign: side }),
-});
+const alignmentOf = (node) =>
+  declarations(node.attrs.style || "").find((part) => propertyOf(part) === "text-align")
+    ?.split(":")[1].trim();
+
+/* All paragraphs of the selection to one side; those that are there already, back to the usual. */
+function align(side) {
+  const isOn = () => alignmentOf(editor.state.selection.$from.parent) === side;
+  const turn = ({ tr, state }) => {
+    const aligned = isOn() ? [] : [`text-align: ${side}`];
+    const { from, to } = state.selection;
+    state.doc.nodesBetween(from, to, (node, position) => {
+      if (!["paragraph", "heading"].includes(node.type.name)) return;
+      const others = declarations(node.attrs.style || "")
+        .filter((part) => propertyOf(part) !== "text-align");
+      const style = [...others, ...aligned].join("; ") || null;
+      tr.setNodeMarkup(position, undefined, { ...node.attrs, style });
+    });
+    return true;
+  };
+  return { run: (chain) => chain.command(turn), isOn };
+}
+
 const mark = (name, command) => ({ run: (chain) => chain[command](), isOn: () => editor.isActive(name) });
 const does = (command, ...args) => ({ run: (chain) => chain[command](...args) });
 
@@ -336,6 +362,7 @@ async function openImage() {
   const chosen = editor.isActive("image") ? editor.getAttributes("image") : {};
   [address.value, alt.value, width.value] = [chosen.src || "", chosen.alt || "", chosen.width || ""];
   for (const error of dialog.querySelectorAll(".field-error")) error.hidden = true;
+  page("[data-by-address]").open = Boolean(chosen.src);
   window.htmx.trigger("#images", "message:pictures");
   const isOurs = (src) => src.startsWith(`${location.origin}/`) || src === chosen.src;
   const isRight = () => {
@@ -358,7 +385,7 @@ function choosePicture({ src, alt, width }) {
   page("#image-address").value = src;
   page("#image-alt").value = alt;
   page("#image-width").value = width;
-  page("[data-image-dialog]").querySelector("[value=set]").click();
+  page("[data-image-dialog]").close("set");
 }
 
 // Keywords ------------------------------------------------------------------------------------
@@ -411,6 +438,7 @@ document.addEventListener("click", (event) => {
   const { dataset } = button;
   if ("command" in dataset) command(dataset.command);
   else if ("keyword" in dataset) insert(`{{${dataset.keyword}}}`);
+  else if ("close" in dataset) button.closest("dialog").close("cancel");
   else if ("picture" in dataset) choosePicture(dataset);
   else if ("openAnyway" in dataset) openEditor({ anyway: true });
   else if ("insertSignature" in dataset) addSignature();
