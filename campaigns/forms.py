@@ -26,7 +26,7 @@ from campaigns.models import (
 from campaigns.twilio_account import Credentials
 from postman.accounts.forms import OfficialEmailField
 
-NAME_LENGTH = CampaignDraft._meta.get_field("name").max_length
+NAME_LENGTH = CampaignDraft._meta.get_field("name").max_length or 0
 
 
 def _sid(prefix: str, what: str) -> RegexValidator:
