@@ -1,4 +1,5 @@
 import re
+from email.message import EmailMessage
 
 import pytest
 import requests
@@ -6,6 +7,7 @@ import requests
 from messaging.sandbox import constants
 from messaging.sandbox.numbers import NUMBERS
 
+from .conftest import ses_client
 from .process import SandboxProcess
 from .test_ses import simple
 from .test_twilio import MARIA, TARIQ, send
@@ -88,3 +90,53 @@ def test_the_page_leads_back_to_the_app():
         assert (
             '<a href="http://localhost:8000/">Back to the app</a>' in requests.get(sandbox.url).text
         )
+
+
+def test_an_email_has_a_page_with_all_that_its_recipient_does_not_see(ses, sandbox):
+    mail = simple() | {"ReplyToAddresses": ["clinic@example.gov.sg"]}
+    mail["Content"]["Simple"]["Subject"]["Data"] = "<b>Your</b> code"
+    mail["Content"]["Simple"]["Headers"] = [
+        {"Name": "List-Unsubscribe", "Value": "<https://postman.example/u/1>"}
+    ]
+    ses.send_email(**mail)
+
+    answer = requests.get(f"{sandbox.url}/outbox/1")
+
+    for shown in ("clinic@example.gov.sg", "&lt;https://postman.example/u/1&gt;", "It is 123456."):
+        assert shown in answer.text
+    assert '<iframe class="letter" src="/outbox/1/frame" sandbox="allow-popups' in answer.text
+    assert "<b>Your" not in answer.text
+    assert requests.get(f"{sandbox.url}/outbox/2").status_code == 404
+
+
+def test_links_in_a_framed_email_open_a_window_and_images_come_from_the_app_alone(ses):
+    with SandboxProcess(args=("--app-url", "http://localhost:8000/")) as sandbox:
+        mail = simple()
+        html = '<!doctype html><html><head><title>x</title></head><body><a href="http://x/">x</a>'
+        mail["Content"]["Simple"]["Body"]["Html"]["Data"] = html
+        ses_client(sandbox).send_email(**mail)
+
+        answer = requests.get(f"{sandbox.url}/outbox/1/frame")
+
+    assert answer.text == html.replace("<head>", '<head><base target="_blank">')
+    assert answer.headers["Content-Security-Policy"] == (
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+        "style-src 'unsafe-inline'; img-src data: http://localhost:8000"
+    )
+
+
+def test_images_that_came_along_are_shown_where_they_belong(ses, sandbox):
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@b.sg", "maria@example.gov.sg", "Map"
+    mail.set_content('<img src="cid:map">', subtype="html")
+    mail.add_related(b"png", "image", "png", cid="<map>")
+    ses.send_email(Content={"Raw": {"Data": mail.as_bytes()}})
+
+    assert 'src="data:image/png;base64,cG5n"' in requests.get(f"{sandbox.url}/outbox/1/html").text
+
+
+def test_an_sms_has_no_email_page(client, sandbox):
+    send(client)
+
+    assert requests.get(f"{sandbox.url}/outbox/1").status_code == 404
+    assert requests.get(f"{sandbox.url}/outbox/1/html").status_code == 404
