@@ -61,6 +61,16 @@ def why_not(user: User) -> str:
     return ""
 
 
+def why_not_by(user: User, channel: Channel) -> str:
+    """What keeps this person from starting anything on this channel; empty if nothing does."""
+    if user.agency and not user.agency.may_use(channel):
+        return (
+            f"{channel.label} is not switched on for {user.agency}. "
+            "Your agency administrator can ask Postman's for it."
+        )
+    return ""
+
+
 # The text ------------------------------------------------------------------------------------
 
 
@@ -219,7 +229,7 @@ def create_email_campaign(*, id: uuid.UUID, name: str, is_protected: bool, by: U
     """
     if earlier := Campaign.objects.visible_to(by).filter(pk=id, creator=by).first():
         return earlier
-    if reason := why_not(by):
+    if reason := why_not(by) or why_not_by(by, Channel.EMAIL):
         raise NotReady(reason)
     assert by.agency  # or there had been a reason
     try:
@@ -252,7 +262,7 @@ def created_from(draft_id: uuid.UUID, *, by: User) -> Campaign:
 
 
 def _check(draft: CampaignDraft, *, by: User) -> None:
-    reason = why_not(by)
+    reason = why_not(by) or why_not_by(by, Channel.SMS)
     if reason:
         raise NotReady(reason)
     if not has_channel(draft):

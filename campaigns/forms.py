@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -17,6 +17,7 @@ from campaigns.email import keywords
 from campaigns.models import (
     Campaign,
     CampaignDraft,
+    Channel,
     EmailDraft,
     Image,
     Language,
@@ -25,6 +26,7 @@ from campaigns.models import (
 )
 from campaigns.twilio_account import Credentials
 from postman.accounts.forms import OfficialEmailField
+from postman.accounts.models import User
 
 NAME_LENGTH = CampaignDraft._meta.get_field("name").max_length or 0
 
@@ -63,6 +65,23 @@ class Kind(models.TextChoices):
     EMAIL = "email", "Email"
     PROTECTED = "protected", "Password-protected email"
 
+    @property
+    def channel(self) -> Channel:
+        return Channel.EMAIL if self == Kind.PROTECTED else Channel(self.value)
+
+
+class SomeDisabled(forms.RadioSelect):
+    """Radio buttons of which some cannot be chosen: value → why not."""
+
+    reasons: Mapping[str, str] = {}
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        option["reason"] = self.reasons.get(str(value), "")
+        if option["reason"]:
+            option["attrs"]["disabled"] = True
+        return option
+
 
 class NewCampaignForm(forms.Form):
     """A name, and how the messages reach people. `campaign_id` lets a second press of the button
@@ -79,10 +98,21 @@ class NewCampaignForm(forms.Form):
     kind = forms.ChoiceField(
         label="How do the messages reach people?",
         choices=Kind.choices,
-        widget=forms.RadioSelect,
+        widget=SomeDisabled,
         help_text="This cannot be changed afterwards.",
         error_messages={"required": "Choose how the messages reach people."},
     )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        reasons = {kind.value: creation.why_not_by(user, kind.channel) for kind in Kind}
+        self.fields["kind"].widget.reasons = reasons  # type: ignore[attr-defined]
+
+    def clean_kind(self) -> str:
+        kind: str = self.cleaned_data["kind"]
+        if reason := self.fields["kind"].widget.reasons[kind]:  # type: ignore[attr-defined]
+            raise forms.ValidationError(reason)
+        return kind
 
     def clean_name(self) -> str:
         return _clean_name(self.cleaned_data["name"])

@@ -69,7 +69,8 @@ def of_own_draft(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: Request) -> HttpResponse:
     """An SMS campaign goes on to its other steps; an email campaign is made, to be written."""
-    form = NewCampaignForm(request.POST or None, initial={"campaign_id": new_id()})
+    initial = {"campaign_id": new_id()}
+    form = NewCampaignForm(request.POST or None, initial=initial, user=request.user)
     if request.method == "POST" and form.is_valid():
         name, kind = form.cleaned_data["name"], form.cleaned_data["kind"]
         if kind == Kind.SMS:

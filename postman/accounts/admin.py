@@ -77,6 +77,21 @@ class AgencyAdmin(Audited):
     list_display = ("name", "created_at")
     search_fields = ("name", "domains__domain")
     inlines = (DomainsOfAgency,)
+    fieldsets = (
+        (None, {"fields": ("name", "retention_days")}),
+        (
+            "Channels",
+            {
+                "fields": (
+                    "may_use_sms",
+                    "may_use_email",
+                    "may_use_telegram",
+                    "may_use_whatsapp",
+                ),
+                "description": "What its officers may start new campaigns and API calls on.",
+            },
+        ),
+    )
 
 
 @admin.register(EmailDomain)

@@ -39,6 +39,11 @@ class Agency(models.Model):
         editable=False,
         help_text="The picture at the top of its emails (`campaigns.models.Image`).",
     )
+    # Which channels its officers may use: names as in `campaigns.models.Channel`.
+    may_use_sms = models.BooleanField("SMS", default=True, db_default=True)
+    may_use_email = models.BooleanField("email", default=True, db_default=True)
+    may_use_telegram = models.BooleanField("Telegram", default=False, db_default=False)
+    may_use_whatsapp = models.BooleanField("WhatsApp", default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -54,6 +59,10 @@ class Agency(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def may_use(self, channel: str) -> bool:
+        """Whether it may start anything new on this channel; what it has there goes on."""
+        return bool(getattr(self, f"may_use_{channel}"))
 
 
 class EmailDomainQuerySet(models.QuerySet["EmailDomain"]):

@@ -1,3 +1,4 @@
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,7 @@ from campaigns import creation
 from campaigns.models import (
     Campaign,
     CampaignDraft,
+    Channel,
     Membership,
     RecipientType,
     Role,
@@ -16,7 +18,7 @@ from campaigns.models import (
 )
 from campaigns.sms import FOOTERS
 from messaging.sandbox import constants
-from postman.accounts.models import AuditEvent
+from postman.accounts.models import Agency, AuditEvent
 from postman.ids import new_id
 from tests.factories import EmailCampaignFactory, UserFactory
 
@@ -571,3 +573,36 @@ def test_without_a_channel_nothing_is_made(browser, kind):
     assert answer.context["form"].errors["kind"]
     assert not Campaign.objects.exists()
     assert not CampaignDraft.objects.exists()
+
+
+# Channels that an agency may use -------------------------------------------------------------
+
+
+def test_a_channel_that_is_off_for_the_agency_is_shown_with_the_reason(browser, officer):
+    Agency.objects.filter(pk=officer.agency_id).update(may_use_email=False)
+
+    page = browser.get(reverse("campaign-new"))
+
+    assert "Email is not switched on for Ministry of Health." in page.text
+    assert re.search(r'<input[^>]*value="email"[^>]*disabled', page.text)
+    assert not re.search(r'<input[^>]*value="sms"[^>]*disabled', page.text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "switch"), [("email", "email"), ("protected", "email"), ("sms", "sms")]
+)
+def test_nothing_is_made_on_a_channel_that_is_off_for_the_agency(browser, officer, kind, switch):
+    Agency.objects.filter(pk=officer.agency_id).update(**{f"may_use_{switch}": False})
+
+    answer = browser.post(reverse("campaign-new"), new_campaign(kind=kind))
+
+    assert answer.status_code == 422
+    assert "is not switched on" in answer.context["form"].errors["kind"][0]
+    assert not Campaign.objects.exists()
+    assert not CampaignDraft.objects.exists()
+
+
+def test_agencies_start_with_sms_and_email():
+    agency = Agency(name="New")
+
+    assert [c for c in Channel.values if agency.may_use(c)] == ["sms", "email"]
