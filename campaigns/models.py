@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from campaigns import sms, templating
+from campaigns import passcodes, sms, templating
 from campaigns.addresses import AddressField
 from postman.accounts.models import Agency, User
 from postman.crypto import EncryptedTextField
@@ -113,6 +113,7 @@ class Campaign(PublicIdModel):
 
     if TYPE_CHECKING:
         email_draft: EmailDraft
+        whatsapp_choice: WhatsappChoice
         memberships: RelatedManager[Membership]
         api_keys: RelatedManager[ApiKey]
         allowed_addresses: RelatedManager[AllowedAddress]
@@ -162,6 +163,10 @@ class Campaign(PublicIdModel):
     @property
     def is_email(self) -> bool:
         return self.channel == Channel.EMAIL
+
+    @property
+    def is_whatsapp(self) -> bool:
+        return self.channel == Channel.WHATSAPP
 
     @property
     def is_for_staff(self) -> bool:
@@ -214,7 +219,12 @@ class TemplateBody(models.Model):
         return templating.render(self.body, values)
 
     def full_message(self, values: Mapping[str, str]) -> str:
-        """Exactly what is sent in an SMS: header, text and footer (v2-sms §6.3)."""
+        """Exactly what is sent in an SMS: header, text and footer (v2-sms §6.3).
+
+        WhatsApp knows a template word for word, so there is neither around it.
+        """
+        if not self.header:
+            return self.render(passcodes.opened(values))
         return sms.wrap(self.header, self.render(values), self.footer, settings.TRAINING_NOTICE)
 
 
@@ -278,6 +288,124 @@ class EmailBody(models.Model):
 
     def __str__(self) -> str:
         return f"email of {self.body_id}"
+
+
+class WhatsappTemplate(models.Model):
+    """A message that WhatsApp has approved, and that officers may send once it is granted to them.
+
+    Administrators keep the catalogue (`whatsapp.check` says what may stand in it).
+    """
+
+    # v1's ids are whole numbers.
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=100, help_text="What officers choose it by.")
+    label = models.CharField(
+        max_length=512, help_text="Its name at WhatsApp: lowercase letters, digits, underscores."
+    )
+    body = models.TextField(help_text="In English (en_GB), with {{params}} where values go.")
+    params = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='In the order in which WhatsApp numbers them: ["recipient_name", "slot"].',
+    )
+    param_metadata = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Of a param, what officers read: {"slot": {"displayName": "Time slot"}}; or '
+        'where it is taken from: {"agency": {"defaultFromMetaField": "agency"}}.',
+    )
+    languages = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Besides English: [{"code": "zh_CN", "language": "Chinese", "body": "…"}].',
+    )
+    is_approved = models.BooleanField(
+        "approved by WhatsApp", default=True, help_text="Only then can it be chosen and sent."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "WhatsApp template"
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_passcode(self) -> bool:
+        return passcodes.PARAM in self.params
+
+    @property
+    def body_in(self) -> dict[str, str]:
+        """WhatsApp's code of a language → its text, English first."""
+        return {"en_GB": self.body} | {each["code"]: each["body"] for each in self.languages}
+
+
+class WhatsappGrant(models.Model):
+    """An officer may send a template, from pages and through the API."""
+
+    template = models.ForeignKey(WhatsappTemplate, models.CASCADE, related_name="grants")
+    user = models.ForeignKey(User, models.CASCADE, related_name="whatsapp_grants")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "WhatsApp grant"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "template"], name="a_template_is_granted_once_to_an_officer"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"template {self.template_id} for {self.user_id}"
+
+
+class OfficerProfile(models.Model):
+    """What templates say of the officer who sends them."""
+
+    user = models.OneToOneField(
+        User, models.CASCADE, primary_key=True, related_name="officer_profile"
+    )
+    officer_name = models.CharField(max_length=100, blank=True)
+    designation = models.CharField(max_length=100, blank=True)
+
+    def __str__(self) -> str:
+        return f"profile of {self.user_id}"
+
+
+class WhatsappChoice(models.Model):
+    """Which template a campaign sends; it may be changed until something was filled in for it."""
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="whatsapp_choice"
+    )
+    template = models.ForeignKey(WhatsappTemplate, models.PROTECT, related_name="+")
+    chosen_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    chosen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "WhatsApp choice"
+
+    def __str__(self) -> str:
+        return f"template {self.template_id} of {self.campaign_id}"
+
+
+class WhatsappBody(models.Model):
+    """What makes a template body a message of WhatsApp's. Never changed once made, as the body."""
+
+    body = models.OneToOneField(
+        TemplateBody, models.CASCADE, primary_key=True, related_name="whatsapp"
+    )
+    source = models.ForeignKey(WhatsappTemplate, models.PROTECT, related_name="+")
+    label = models.CharField(max_length=512)
+    language_code = models.CharField(max_length=10)
+    params = models.JSONField()
+
+    class Meta:
+        verbose_name_plural = "WhatsApp bodies"
+
+    def __str__(self) -> str:
+        return f"WhatsApp body {self.body_id}"
 
 
 def image_storage() -> Storage:
