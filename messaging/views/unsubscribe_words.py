@@ -49,15 +49,15 @@ ENGLISH = Words(
     dates_as="en-gb",
     languages="Language",
     ask="Stop emails from {agency}?",
-    ask_lead="{agency} will no longer be able to email you through Postman. Nothing changes until "
-    "you press the button.",
+    ask_lead="{agency} will send you no more emails like this one through Postman. Nothing changes "
+    "until you press the button.",
     sender="Sender",
     subject="Email",
     address="Your address",
     unsubscribe="Unsubscribe",
     done="You are unsubscribed",
-    done_lead="{agency} can no longer email {address} through Postman. An email that has already "
-    "left may still arrive.",
+    done_lead="{agency} can no longer send emails like that one to {address} through Postman. One "
+    "that has already left may still arrive.",
     why="Why did you unsubscribe? (optional)",
     why_hint="{agency} will read your answer.",
     reasons={
@@ -94,13 +94,13 @@ CHINESE = Words(
     dates_as="zh-hans",
     languages="语言",
     ask="不再接收{agency}的电邮？",
-    ask_lead="{agency}将无法再通过 Postman 给您发电邮。按下按钮之前，一切保持不变。",
+    ask_lead="{agency}将不再通过 Postman 给您发送这类电邮。按下按钮之前，一切保持不变。",
     sender="发件机构",
     subject="电邮",
     address="您的电邮地址",
     unsubscribe="取消订阅",
     done="您已取消订阅",
-    done_lead="{agency}无法再通过 Postman 发电邮到 {address}。已经发出的电邮仍可能送达。",
+    done_lead="{agency}无法再通过 Postman 发送这类电邮到 {address}。已经发出的电邮仍可能送达。",
     why="您为什么取消订阅？（可不填）",
     why_hint="{agency}会看到您的回答。",
     reasons={
@@ -136,15 +136,15 @@ MALAY = Words(
     dates_as="ms",
     languages="Bahasa",
     ask="Hentikan e-mel daripada {agency}?",
-    ask_lead="{agency} tidak lagi dapat menghantar e-mel kepada anda melalui Postman. Tiada apa-apa "
-    "berubah sehingga anda menekan butang ini.",
+    ask_lead="{agency} tidak akan lagi menghantar e-mel seperti ini kepada anda melalui Postman. "
+    "Tiada apa-apa berubah sehingga anda menekan butang ini.",
     sender="Penghantar",
     subject="E-mel",
     address="Alamat anda",
     unsubscribe="Berhenti melanggan",
     done="Anda telah berhenti melanggan",
-    done_lead="{agency} tidak lagi dapat menghantar e-mel kepada {address} melalui Postman. E-mel "
-    "yang telah dihantar mungkin masih sampai.",
+    done_lead="{agency} tidak lagi dapat menghantar e-mel seperti itu kepada {address} melalui "
+    "Postman. E-mel yang telah dihantar mungkin masih sampai.",
     why="Mengapa anda berhenti melanggan? (tidak wajib)",
     why_hint="{agency} akan membaca jawapan anda.",
     reasons={
@@ -182,15 +182,15 @@ TAMIL = Words(
     dates_as="ta",
     languages="மொழி",
     ask="{agency} அனுப்பும் மின்னஞ்சல்களை நிறுத்த வேண்டுமா?",
-    ask_lead="{agency} இனி Postman வழியாக உங்களுக்கு மின்னஞ்சல் அனுப்ப முடியாது. பொத்தானை "
-    "அழுத்தும் வரை எதுவும் மாறாது.",
+    ask_lead="{agency} இனி Postman வழியாக இது போன்ற மின்னஞ்சல்களை உங்களுக்கு அனுப்பாது. "
+    "பொத்தானை அழுத்தும் வரை எதுவும் மாறாது.",
     sender="அனுப்புநர்",
     subject="மின்னஞ்சல்",
     address="உங்கள் முகவரி",
     unsubscribe="சந்தாவை நிறுத்து",
     done="உங்கள் சந்தா நிறுத்தப்பட்டது",
-    done_lead="{agency} இனி Postman வழியாக {address} முகவரிக்கு மின்னஞ்சல் அனுப்ப முடியாது. "
-    "ஏற்கெனவே அனுப்பப்பட்ட மின்னஞ்சல் வந்து சேரலாம்.",
+    done_lead="{agency} இனி Postman வழியாக {address} முகவரிக்கு இது போன்ற மின்னஞ்சல்களை "
+    "அனுப்ப முடியாது. ஏற்கெனவே அனுப்பப்பட்ட மின்னஞ்சல் வந்து சேரலாம்.",
     why="சந்தாவை ஏன் நிறுத்தினீர்கள்? (விருப்பமானால்)",
     why_hint="உங்கள் பதிலை {agency} படிக்கும்.",
     reasons={

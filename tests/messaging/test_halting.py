@@ -371,7 +371,7 @@ def test_the_page_of_a_halted_batch_says_why_and_lets_the_rest_go_on(batch, clie
 
     assert "Too many of its addresses do not exist" in page
     assert "<strong>15 of 25</strong>" in page
-    assert "60.0 %" in page
+    assert "60.0\N{NO-BREAK SPACE}%" in page
     assert "example.org" in page
     assert reverse("batch-bad-addresses", args=[batch.campaign_id, batch.id]) in page
     assert "Remove bad addresses and resume" in page
@@ -386,7 +386,7 @@ def test_the_page_warns_before_it_comes_to_that(batch, client_of, officer):
 
     page = page_of(client_of(officer), batch)
 
-    assert "6 of 106 emails (5.7 %) went to addresses that do not exist" in page
+    assert "6 of 106 emails (5.7\N{NO-BREAK SPACE}%) went to addresses that do not exist" in page
     assert "sending is halted by itself" in page
 
 
