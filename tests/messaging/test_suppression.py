@@ -1,13 +1,14 @@
 """Who is not to be written to any more: by what providers report, and by what people ask for."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import time_machine
 from django.utils import timezone
 
 from messaging import delivery, receipts, suppression
-from messaging.delivery import Change
+from messaging.channels.base import Event
 from messaging.models import Attempt, Message, Suppression
 from tests.factories import AgencyFactory, EmailCampaignFactory
 from tests.messaging.test_email_delivery import staged
@@ -15,7 +16,16 @@ from tests.messaging.test_email_delivery import staged
 pytestmark = pytest.mark.django_db
 
 MEI, RAVI = "mei@example.org", "ravi@example.org"
-BAD = {"bounced": "hard_bounce", "complained": "complaint", "soft_bounced": "soft_bounce"}
+BAD = {"bounced": "hard_bounce", "complained": "complaint"}
+# What each is in the words of Amazon SES.
+WORDS = {
+    "bounced": ("Bounce", "Permanent/General"),
+    "soft_bounced": ("Bounce", "Transient/MailboxFull"),
+    "complained": ("Complaint", "abuse"),
+    "not spam": ("Complaint", "not-spam"),
+    "success": ("Delivery", ""),
+    "opened": ("Open", ""),
+}
 
 
 def batch_to(campaign, *addresses):
@@ -30,7 +40,10 @@ def attempt_at(address, campaign):
 
 
 def report(attempt, status):
-    receipts.believe([Change(attempt.id, status, BAD.get(status, ""))])
+    kind, code = WORDS[status]
+    event = Event(uuid4().hex, attempt.reference, attempt.id, kind, code, {}, timezone.now())
+    receipts.keep_events([("ses", attempt.id, event)])
+    receipts.apply_events()
 
 
 def listed():
@@ -62,7 +75,7 @@ def test_nobody_writes_again_to_an_address_that_bounced_or_complained(sent, emai
     assert only.campaign == email_campaign
 
 
-@pytest.mark.parametrize("status", ["success", "opened", "soft_bounced"])
+@pytest.mark.parametrize("status", ["success", "opened", "soft_bounced", "not spam"])
 def test_what_may_reach_them_another_time_lists_nobody(sent, status):
     report(sent, status)
 
