@@ -19,4 +19,9 @@ def email_steps(
     membership = context.get("membership") or Membership.objects.get(
         campaign=campaign, user=context["request"].user
     )
-    return {"steps": steps.steps_of(campaign, membership, batch), "current": current}
+    return {
+        "steps": steps.steps_of(campaign, membership, batch),
+        "current": current,
+        # Beside the part of a page that htmx asked for, it goes where it was.
+        "is_swap": context.get("is_poll", False),
+    }

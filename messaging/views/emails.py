@@ -289,9 +289,9 @@ def _test_page(
         ),
         "preview": _preview(batch, email, draft.html, row) if row and not pinned else None,
         "tests": tests,
+        "is_poll": request.htmx.target == "tests",  # type: ignore[attr-defined]
         "poll_seconds": 2 if any(test.outcome in ON_THEIR_WAY for test in tests) else None,
     }
     page = "messaging/email_test.html"
-    is_poll = request.htmx.target == "tests"  # type: ignore[attr-defined]
-    part = "messaging/_email_tests.html" if is_poll else page
+    part = "messaging/_email_tests.html" if context["is_poll"] else page
     return render_page(request, page, part, context, status=status)
