@@ -203,6 +203,10 @@ CELERY_TASK_ROUTES = {
     "accounts.mail_*": {"queue": "urgent"},
     "accounts.forget": {"queue": "sweep"},
     "accounts.remind_of_keys": {"queue": "sweep"},
+    # They wait for other people's name servers.
+    "campaigns.check_sender_domain": {"queue": "webhooks"},
+    "campaigns.check_sender_domains": {"queue": "webhooks"},
+    "campaigns.mail_senders": {"queue": "urgent"},
     "messaging.send_singles": {"queue": "urgent"},
     "messaging.send_email_tests": {"queue": "urgent"},
     "messaging.check_upload": {"queue": "ingest"},
@@ -257,6 +261,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "messaging.send_digest",
         "schedule": crontab(day_of_week="mon", hour=1, minute=30),
     },
+    "check-sender-domains": {
+        "task": "campaigns.check_sender_domains",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
+    "mail-senders": {
+        "task": "campaigns.mail_senders",
+        "schedule": 60.0,
+        "options": {"expires": 50},
+    },
     "accounts-tick": {
         "task": "accounts.mail_waiting_codes",
         "schedule": 5.0,
@@ -296,6 +310,10 @@ EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
 # Added to the display name of a campaign's emails where it is not the one on record.
 MAIL_VIA = env.str("MAIL_VIA", "via Postman")
+# Who is asked whether a sender's records stand; empty: whoever the machine asks.
+DNS_NAMESERVERS = env.list("DNS_NAMESERVERS", default=[])
+DNS_PORT = 53
+DNS_TIMEOUT_SECONDS = 4.0
 ANYMAIL: dict = {}
 AWS_REGION = env.str("AWS_REGION", "ap-southeast-1")
 DEMO_OFFICER = ""  # whom the sign-in page of the demo names

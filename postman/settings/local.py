@@ -1,6 +1,7 @@
 """A person's own machine: embedded servers, sandbox providers, no HTTPS."""
 
 import hashlib
+from urllib.parse import urlsplit
 
 from messaging.sandbox import constants
 from postman import local
@@ -43,6 +44,9 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
 TWILIO_BASE_URL = SANDBOX_URL
+# The sandbox is all name servers too, at the UDP side of its port.
+DNS_NAMESERVERS = ["127.0.0.1"]
+DNS_PORT = urlsplit(SANDBOX_URL).port or 53
 WEBHOOKS_MAY_GO_INSIDE = True
 DEMO_OFFICER = "officer@health.gov.sg"
 MEDIA_ROOT = LOCAL_DIR / "files"
