@@ -4,7 +4,6 @@ Nothing of it is stored, as it can always be put together again, byte for byte.
 """
 
 from collections.abc import Mapping, Sequence
-from email.headerregistry import Address
 from functools import lru_cache
 from uuid import UUID
 
@@ -80,7 +79,20 @@ def mail(
 
 @lru_cache(maxsize=256)
 def _mailbox(name: str, address: str) -> str:
-    return str(Address(name, addr_spec=address))
+    return senders.header(name, address)
+
+
+def template_message(body_id: UUID, values: Mapping[str, str]) -> TemplateMessage:
+    """One person's message in the words of a template of WhatsApp's."""
+    body, values = _whatsapp(body_id), passcodes.opened(values)
+    return TemplateMessage(
+        body.label, body.language_code, tuple(values[param] for param in body.params)
+    )
+
+
+@lru_cache(maxsize=256)
+def _whatsapp(body_id: UUID) -> WhatsappBody:
+    return WhatsappBody.objects.get(body=body_id)
 
 
 @lru_cache(maxsize=256)

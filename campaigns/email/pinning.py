@@ -1,12 +1,9 @@
 """Pin a draft: the email as it is now, which never changes any more and is what gets sent."""
 
-from email.utils import parseaddr
-
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
-from campaigns.email import drafts, theme
+from campaigns.email import drafts, senders, theme
 from campaigns.email.composing import Composed, compose
 from campaigns.models import (
     Campaign,
@@ -59,20 +56,30 @@ def pin(campaign: Campaign) -> TemplateBody:
 def email_of(draft: EmailDraft) -> EmailBody:
     """What would be pinned of it, unsaved."""
     campaign = draft.campaign
-    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
-    from_address = draft.from_address or address
+    sender = _sender_of(draft)
     return EmailBody(
-        from_name=draft.from_name or name,
-        from_address=from_address,
+        from_name=sender.name,
+        from_address=sender.address,
         reply_to=draft.reply_to or campaign.creator.email,
         subject=draft.subject,
         preheader=draft.preheader,
         theme_version=theme.THEME_VERSION,
         agency_name=campaign.agency.name,
         logo_url=_logo_of(draft),
-        has_masthead=from_address.endswith(MASTHEAD_DOMAIN),
+        has_masthead=sender.address.endswith(MASTHEAD_DOMAIN),
         tracks_opens=draft.tracks_opens,
     )
+
+
+def _sender_of(draft: EmailDraft) -> senders.SenderChoice:
+    """For a page to show even where it may not be used, which is one of the draft's faults."""
+    try:
+        return senders.sender_of(draft.campaign, draft.from_name, draft.from_address)
+    except Refused:
+        fallback = senders.default()
+        return senders.SenderChoice(
+            draft.from_address or fallback.address, draft.from_name or fallback.name
+        )
 
 
 def _logo_of(draft: EmailDraft) -> str:

@@ -59,7 +59,13 @@ def check_usable(
 
 
 def mailbox(*, campaign: Campaign, from_name: str, from_address: str) -> str:
-    """The `From` of this campaign's emails, safe as a header; raises Refused.
+    """The `From` of this campaign's emails, safe as a header; raises Refused."""
+    sender = sender_of(campaign, from_name, from_address)
+    return header(sender.name, sender.address)
+
+
+def sender_of(campaign: Campaign, from_name: str, from_address: str) -> SenderChoice:
+    """Whom this campaign's emails are from; raises Refused.
 
     An officer's own address counts while its owner is a member of the campaign. A name that is not
     the one on record says that it came through Postman.
@@ -68,7 +74,7 @@ def mailbox(*, campaign: Campaign, from_name: str, from_address: str) -> str:
     name = clean_name(from_name) or sender.name
     if name != sender.name and not name.endswith(f" {settings.MAIL_VIA}"):
         name = f"{name} {settings.MAIL_VIA}"
-    return header(name, sender.address)
+    return SenderChoice(sender.address, name)
 
 
 def _sender_of(campaign: Campaign, from_address: str) -> SenderChoice:
