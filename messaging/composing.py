@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from campaigns.email import pinning, sanitising, theme
+from campaigns.email import pinning, sanitising, senders, theme
 from campaigns.email.composing import Composed
 from campaigns.models import Channel, EmailBody, TemplateBody
 from messaging import unsubscribing
