@@ -53,3 +53,10 @@ def test_an_environment_that_does_not_exist_stops_the_start(settings_with):
         match=r"'staging': set it to one of production, test, loadtest\.$",
     ):
         settings_with("production", POSTMAN_ENVIRONMENT="staging", **DEPLOYED)
+
+
+def test_a_site_does_not_start_where_passwords_of_secure_pages_would_be_guessed(settings_with):
+    with pytest.raises(ImproperlyConfigured, match="PROTECTED_ITERATIONS is below 100000"):
+        settings_with(
+            "production", POSTMAN_ENVIRONMENT="loadtest", PROTECTED_ITERATIONS="4000", **DEPLOYED
+        )

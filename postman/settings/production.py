@@ -8,6 +8,7 @@ from .base import (
     DATABASE_DEFAULTS,
     LOADTEST_CHANNELS,
     POSTMAN_ENVIRONMENT,
+    PROTECTED_ITERATIONS,
     STORAGES,
     env,
 )
@@ -26,6 +27,9 @@ if POSTMAN_ENVIRONMENT != "loadtest":
 _missing = [name for name in _REQUIRED if not env.str(name, "")]
 if _missing:
     raise ImproperlyConfigured(f"Set these environment variables: {', '.join(_missing)}")
+
+if PROTECTED_ITERATIONS < 100_000:
+    raise ImproperlyConfigured("PROTECTED_ITERATIONS is below 100000: passwords would be guessed.")
 
 DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY")
@@ -93,4 +97,15 @@ else:
             },
         },
     }
+    # Where Postman has no number at WhatsApp, nobody is offered it.
+    if _number := env.str("WHATSAPP_PHONE_NUMBER_ID", ""):
+        CHANNELS["whatsapp"] = {
+            "BACKEND": "messaging.channels.whatsapp.Whatsapp",
+            "OPTIONS": {
+                "phone_number_id": _number,
+                "access_token": env.str("WHATSAPP_ACCESS_TOKEN"),
+                "app_secret": env.str("WHATSAPP_APP_SECRET"),
+                "verify_token": env.str("WHATSAPP_VERIFY_TOKEN"),
+            },
+        }
 ANYMAIL = {"AMAZON_SES_CLIENT_PARAMS": {"region_name": AWS_REGION}}
