@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 
-Not fifty to a call (`SendBulkEmail`), though that costs a tenth: it takes emails as values of a
+Not fifty to a call (`SendBulkEmail`), though that costs a sixth: it takes emails as values of a
 template that SES fills in only after it has said yes. What comes of that nobody can see beforehand
 (documents disagree on whether it escapes HTML), so "accepted" would mean less. docs/performance.md
 has the figures.
@@ -28,7 +28,6 @@ from uuid import UUID
 import aiohttp
 import orjson
 from botocore.credentials import Credentials, ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 from multidict import CIMultiDict
 from yarl import URL
@@ -93,7 +92,7 @@ class Ses:
         self._topics = sns.Topics(topic_arns, sns_sandbox_url)
 
     def clean_recipient(self, value: str) -> str:
-        return clean_address(value)
+        return addresses.clean_recipient(value)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -127,7 +126,8 @@ class Ses:
                 logger.error("there are no AWS credentials")
                 return None
             frozen = await asyncio.to_thread(self._credentials.get_frozen_credentials)
-        except BotoCoreError:
+        except Exception:
+            # Nothing has left yet, so the emails wait.
             logger.exception("the AWS credentials could not be had")
             return None
         return _signer_of(frozen, self._region, self._url)
@@ -322,7 +322,7 @@ class Signer:
     """Signature version 4 of a POST of JSON to one address.
 
     The same as botocore's `SigV4Auth` makes, which takes all requests there can be and so costs
-    this one kind of them ten times as much, a fifth of a send.
+    this one kind of them five times as much, a fifth of a send.
     """
 
     def __init__(self, credentials: ReadOnlyCredentials, region: str, url: URL) -> None:
@@ -368,7 +368,6 @@ _signer_of = lru_cache(maxsize=4)(Signer)
 
 # Addresses ---------------------------------------------------------------------------------
 
-clean_address = addresses.clean_recipient
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAILBOX = re.compile(r"(?:(?P<name>[^<>]*)<(?P<in_brackets>[^<>]*)>|(?P<bare>[^<>]*))")
 
@@ -385,7 +384,7 @@ def _ready(address: str) -> str:
     """An address as it was cleaned, should somebody have forgotten to."""
     _refuse_control_characters("recipient", address, "mail_address_invalid")
     try:
-        return clean_address(address)
+        return addresses.clean_recipient(address)
     except ValueError as error:
         raise Refused("mail_address_invalid", str(error)) from None
 
@@ -398,7 +397,7 @@ def _mailbox(value: str) -> str:
     if parts is None:
         raise Refused("mail_rejected", "The sender is not a name and an <address>.")
     try:
-        address = clean_address(parts["in_brackets"] or parts["bare"] or "")
+        address = addresses.clean_recipient(parts["in_brackets"] or parts["bare"] or "")
     except ValueError as error:
         raise Refused("mail_rejected", str(error)) from None
     name = (parts["name"] or "").strip()

@@ -14,11 +14,11 @@ from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from campaigns.email.addresses import clean_recipient
 from campaigns.models import Channel
 from messaging import attachments, transactional
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
 from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
-from messaging.channels.ses import clean_address
 from messaging.models import Attempt, Message, Transactional
 from messaging.states import Status
 from postman.api.parsers import StorableJson
@@ -53,7 +53,7 @@ class Address(serializers.Field):
         if not isinstance(data, str):
             raise serializers.ValidationError("Send an email address as a string.")
         try:
-            return clean_address(data)
+            return clean_recipient(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -95,7 +95,7 @@ class Mailbox(serializers.Field):
             raise serializers.ValidationError("Send a name and an address: Name <name@example.sg>.")
         name, address = parseaddr(data)
         try:
-            clean = clean_address(address)
+            clean = clean_recipient(address)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
         return f'"{name}" <{clean}>' if name else clean
