@@ -192,6 +192,49 @@ def test_the_page_of_a_batch_in_each_of_its_states(product, sandbox, looks, offi
     looks.at(officer, f"{campaign}batches")
 
 
+def test_the_pages_of_writing_an_email(looks, officer):
+    officer.goto("/campaigns/new")
+    officer.get_by_label("Campaign name").fill("Looks of an email")
+    officer.get_by_label("Email", exact=True).check()
+    officer.get_by_role("button", name="Next").click()
+    editor = officer.get_by_role("textbox", name="Message")
+    expect(editor).to_be_editable()
+    looks.at(officer)
+    message = officer.url
+    tools = officer.get_by_role("toolbar", name="Formatting")
+    editor.click()
+    tools.get_by_role("button", name="Table").click()
+    expect(tools.get_by_role("button", name="Header row")).to_be_visible()
+    for heading in ("Day", "Time", "Place"):
+        editor.press_sequentially(heading)
+        editor.press("Tab")
+    officer.get_by_label("Subject").fill("LOOK AT {{this thing}}")
+    expect(officer.get_by_text("cannot be a keyword").first).to_be_visible()
+    looks.at(officer)
+    for name in ("Link", "Picture"):
+        tools.get_by_role("button", name=f"{name}…").click()
+        expect(officer.get_by_role("dialog", name=name)).to_be_visible()
+        looks.at(officer)
+        officer.keyboard.press("Escape")
+    looks.at(officer, f"{message}?width=text")
+    officer.locator("#id_version").evaluate("version => { version.value = 1; }")
+    officer.get_by_label("Subject").fill("Another")
+    officer.get_by_role("button", name="Save", exact=True).click()
+    expect(officer.get_by_role("heading", name="There are two texts now")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_role("button", name="HTML", exact=True).click()
+    officer.get_by_label("Message", exact=True).fill("<div>A box</div><script>x()</script>")
+    officer.get_by_role("button", name="Editor", exact=True).click()
+    looks.at(officer)
+    officer.get_by_role("button", name="Save mine in place of theirs").click()
+    expect(officer.get_by_text("Removed a script.")).to_be_visible()
+    looks.at(officer, f"{message}/images")
+    officer.get_by_role("button", name="Upload").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    looks.at(officer, "/agency/logo")
+
+
 def test_the_back_office_and_the_outbox(product, sandbox, looks, officer):
     looks.at(officer, "/admin/")
     looks.at(officer, f"{sandbox.url}/")
