@@ -23,7 +23,7 @@ class LookUp(admin.ModelAdmin):  # type: ignore[type-arg]
     id_fields: tuple[str, ...] = ("id",)
     search_fields = ("id",)
     show_full_result_count = False
-    actions = None
+    actions: Any = None
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
