@@ -1,6 +1,7 @@
 """The speed of sending a batch on this machine, beside a bare client in the same run.
 
-    python benchmarks/send.py [--messages 100000] [--latency 50] [--lost 0] [--receipts]
+    python benchmarks/send.py [--channel sms] [--messages 100000] [--latency 50] [--lost 0]
+        [--receipts]
 
 Starts its own PostgreSQL and Valkey in `.local/benchmark-send`, a provider that answers each send
 after `--latency` ms (`sink.py`), and the Celery workers and the timetable as the demo runs them. One
@@ -40,8 +41,11 @@ from postman.local import home  # noqa: E402
 from postman.local.demo import processes  # noqa: E402
 from postman.local.servers import running_servers, settled_port  # noqa: E402
 
-# How the first number of a channel's batch is written, and where a bare client sends.
-CHANNELS = {"sms": "/2010-04-01/Accounts/AC{}/Messages.json".format("0" * 32)}
+# Where a bare client sends.
+CHANNELS = {
+    "sms": "/2010-04-01/Accounts/AC{}/Messages.json".format("0" * 32),
+    "email": "/v2/email/outbound-emails",
+}
 BARE_PROCESSES, BARE_AT_ONCE = 2, 400
 FIRST_NUMBER = 80_000_000
 HANDED_OVER = ("sent", "sent_to_telco", "success", "failure", "unknown")
@@ -204,7 +208,7 @@ def send_bare(bench: Bench) -> Run:
     before = bench.cpu()
     clients = []
     for number in range(BARE_PROCESSES):
-        words = (url, share, BARE_AT_ONCE, FIRST_NUMBER + number * share)
+        words = (url, share, BARE_AT_ONCE, FIRST_NUMBER + number * share, bench.options.channel)
         command = [sys.executable, "benchmarks/bare_send.py", *map(str, words)]
         clients.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
     cpu = {"client": sum(float(client.communicate()[0]) for client in clients)}
@@ -320,7 +324,8 @@ def tell_receipts(taken: Run, applied: Run, answer: dict[str, Any]) -> str:
 def measure(bench: Bench) -> list[str]:
     options = bench.options
     bench.python("manage.py", "migrate", "--verbosity", "0")
-    batch = bench.python("-m", "benchmarks.batch", str(options.messages)).strip()
+    words = ("-m", "benchmarks.batch", str(options.messages), options.channel)
+    batch = bench.python(*words).strip()
     words = [str(bench.sink_port), str(options.latency), str(options.lost)]
     with bench.running("sink", [sys.executable, "benchmarks/sink.py", *words]):
         bench.wait("The sink did not start", bench.sink_answers)

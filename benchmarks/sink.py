@@ -1,7 +1,8 @@
 """A provider that does as little as possible: it takes every send, late, and remembers its number.
 
 Run as `python benchmarks/sink.py <port> <latency in ms> <share of answers lost>`. Speaks as much of
-Twilio's wire as a send needs. `GET /seen` tells what came since the last `DELETE /seen`.
+Twilio's and Amazon SES's wires as a send needs. `GET /seen` tells what came since the last
+`DELETE /seen`.
 
 Raw asyncio, for every web framework would need more of the two cores than what it measures.
 """
@@ -64,17 +65,17 @@ class Sink:
         self.taken = self.lost = 0
         self.first = self.last = 0.0
 
-    def take(self, transport: asyncio.Transport, body: bytes) -> None:
+    def take(self, transport: asyncio.Transport, body: bytes, *, is_email: bool) -> None:
         self.last = time.time()
         self.first = self.first or self.last
         self.taken += 1
-        self.numbers[_number(body)] += 1
+        self.numbers[_address(body) if is_email else _number(body)] += 1
         answer = None
         if self.lose_every and self.taken % self.lose_every == 0:
             self.lost += 1
         else:
             self.sids += 1
-            answer = TAKEN.replace(SID, b"SM%032x" % self.sids)
+            answer = (TAKEN_EMAIL if is_email else TAKEN).replace(SID, b"SM%032x" % self.sids)
         # All wait equally long, so one timer serves the whole queue.
         if not self.due:
             self.loop.call_later(self.latency, self._answer_those_due)
@@ -123,7 +124,7 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"POST"):
-            self.sink.take(self.transport, body)
+            self.sink.take(self.transport, body, is_email=head.startswith(b"POST /v2/"))
             return
         if head.startswith(b"DELETE"):
             self.sink.forget()
@@ -142,11 +143,18 @@ def _number(body: bytes) -> bytes:
     return parse_qs(body)[b"To"][0].lstrip(b"+")
 
 
+def _address(body: bytes) -> bytes:
+    """The first recipient of an email, wherever it stands."""
+    _, found, rest = body.partition(b'"ToAddresses":["')
+    return rest.partition(b'"')[0] if found else json.loads(body)["Destination"]["ToAddresses"][0]
+
+
 def _answer(status: str, body: str) -> bytes:
     return (HEAD % (status, len(body)) + body).encode()
 
 
 TAKEN = _answer("201 Created", ANSWER)
+TAKEN_EMAIL = _answer("200 OK", json.dumps({"MessageId": SID.decode()}))
 
 
 async def main(port: int, latency: float, lost: float) -> None:
