@@ -82,19 +82,6 @@ def _mailbox(name: str, address: str) -> str:
     return senders.header(name, address)
 
 
-def template_message(body_id: UUID, values: Mapping[str, str]) -> TemplateMessage:
-    """One person's message in the words of a template of WhatsApp's."""
-    body, values = _whatsapp(body_id), passcodes.opened(values)
-    return TemplateMessage(
-        body.label, body.language_code, tuple(values[param] for param in body.params)
-    )
-
-
-@lru_cache(maxsize=256)
-def _whatsapp(body_id: UUID) -> WhatsappBody:
-    return WhatsappBody.objects.get(body=body_id)
-
-
 @lru_cache(maxsize=256)
 def _body(body_id: UUID) -> TemplateBody:
     """Bodies never change, so a process may remember them."""
