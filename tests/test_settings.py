@@ -1,8 +1,12 @@
 import runpy
 import sys
 
+import boto3
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.utils.module_loading import import_string
+from moto import mock_aws
 
 import postman.settings
 from postman.settings import base
@@ -32,11 +36,14 @@ def settings_with(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["local", "production"])
-def test_on_the_load_test_site_no_message_can_reach_twilio(settings_with, name):
-    """Not even with Twilio's secrets at hand: there it starts without them (v2-sms §2)."""
+def test_on_the_load_test_site_no_message_can_reach_a_provider(settings_with, name):
+    """Not even with their secrets at hand: there it starts without them (v2-sms §2)."""
     there = settings_with(name, POSTMAN_ENVIRONMENT="loadtest", **DEPLOYED)
 
-    assert there["CHANNELS"] == {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
+    assert there["CHANNELS"] == {
+        "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
+        "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},
+    }
     assert there["API_KEY_PREFIX"] == "key_load_"
     assert there["BATCH_ROW_LIMIT"] is None
 
@@ -60,3 +67,29 @@ def test_a_site_does_not_start_where_passwords_of_secure_pages_would_be_guessed(
         settings_with(
             "production", POSTMAN_ENVIRONMENT="loadtest", PROTECTED_ITERATIONS="4000", **DEPLOYED
         )
+
+
+def test_pictures_of_emails_lie_in_a_bucket_where_one_is_configured(settings_with, monkeypatch):
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "testing")
+    there = settings_with(
+        "production", POSTMAN_ENVIRONMENT="loadtest", IMAGES_BUCKET="pictures", **DEPLOYED
+    )
+    kept = there["STORAGES"]["images"]
+
+    with mock_aws():
+        boto3.client("s3", region_name="ap-southeast-1").create_bucket(
+            Bucket="pictures",
+            CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"},
+        )
+        storage = import_string(kept["BACKEND"])(**kept["OPTIONS"])
+        name = storage.save("images/2026/11/key.png", ContentFile(b"a picture"))
+
+        assert storage.open(name).read() == b"a picture"
+    assert there["STORAGES"]["default"]["BACKEND"].endswith("FileSystemStorage")
+
+
+def test_pictures_lie_with_the_other_files_where_no_bucket_is_configured(settings_with):
+    there = settings_with("production", POSTMAN_ENVIRONMENT="loadtest", **DEPLOYED)
+
+    assert there["STORAGES"]["images"]["BACKEND"].endswith("FileSystemStorage")
