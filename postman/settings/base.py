@@ -303,7 +303,10 @@ SURE_AFTER = timedelta(minutes=15)
 # What the account for messages to the public may be given; None where its provider sets no limit.
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
-LOADTEST_CHANNELS = {"sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"}}
+LOADTEST_CHANNELS = {
+    "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
+    "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},
+}
 # How often browsers hash a password to make the key of a secure page (docs/security.md).
 PROTECTED_ITERATIONS = env.int("PROTECTED_ITERATIONS", 600_000)
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"

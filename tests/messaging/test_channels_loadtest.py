@@ -4,9 +4,10 @@ from django.utils import timezone
 from campaigns.models import TwilioCredentials
 from messaging import delivery, providers
 from messaging.channels.base import Callback, InvalidSignature
-from messaging.channels.loadtest import Loadtest
+from messaging.channels.loadtest import Loadtest, LoadtestMail
 from messaging.models import Attempt, Message
 from tests.messaging.builders import accepted_batch, report, single
+from tests.messaging.emails import expanded, ready_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +50,18 @@ def test_an_agencys_own_account_is_left_alone_as_well(campaign, sandbox, loadtes
 
     assert Message.objects.get().status == "sent"
     assert sandbox.outbox(channel="sms") == []
+
+
+def test_emails_are_taken_as_well(email_campaign, sandbox, loadtest):
+    batch = ready_batch(email_campaign, status="messages_enqueuing", accepted_at=timezone.now())
+
+    delivery.send_chunk(expanded(batch).id)
+
+    assert set(Message.objects.values_list("status", flat=True)) == {"sent"}
+    assert sandbox.outbox(channel="email") == []
+    assert LoadtestMail().clean_recipient("Mei@Example.org") == "mei@example.org"
+    with pytest.raises(ValueError, match="@"):
+        LoadtestMail().clean_recipient("6581230001")
 
 
 def test_a_report_on_a_message_of_a_load_test_is_not_believed(campaign, settings, loadtest):
