@@ -17,13 +17,23 @@ from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.db import InterfaceError, OperationalError, connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from campaigns.creation import create_campaign  # noqa: E402
+from campaigns.creation import create_campaign, create_email_campaign  # noqa: E402
+from campaigns.email import drafts  # noqa: E402
 from campaigns.integrations import allow_address, create_key  # noqa: E402
-from campaigns.models import Campaign, CampaignDraft, RecipientType  # noqa: E402
+from campaigns.models import (  # noqa: E402
+    Campaign,
+    CampaignDraft,
+    Channel,
+    EmailDraft,
+    RecipientType,
+)
+from campaigns.programmatic import campaign_of  # noqa: E402
 from messaging import sending, webhooks  # noqa: E402
 from messaging.models import Batch, BatchStatus  # noqa: E402
+from postman.accounts import keys  # noqa: E402
 from postman.accounts.models import Agency, EmailDomain, User  # noqa: E402
 from postman.errors import Refused  # noqa: E402
+from postman.ids import new_id  # noqa: E402
 
 PATIENCE = 300.0
 
@@ -47,14 +57,42 @@ def new_campaign(agency: str, body: str) -> tuple[uuid.UUID, str]:
     return persist(lambda: _new_campaign(agency, body))
 
 
-@transaction.atomic
-def _new_campaign(agency: str, body: str) -> tuple[uuid.UUID, str]:
+def _officer(agency: str) -> User:
     owner, _ = Agency.objects.get_or_create(name=agency)
     domain = f"{agency.lower()}.gov.sg"
     EmailDomain.objects.get_or_create(domain=domain, defaults={"agency": owner})
     officer, _ = User.objects.get_or_create(
-        email=f"officer@{domain}", defaults={"agency": owner, "can_create_campaigns": True}
+        email=f"officer@{domain}",
+        defaults={"agency": owner, "can_create_campaigns": True, "calls_per_second": None},
     )
+    return officer
+
+
+def new_email_campaign(agency: str, body: str) -> tuple[uuid.UUID, uuid.UUID, str]:
+    """Its id, that of the place of the account's calls, and a key of the account.
+
+    Its message is as good as tested: nobody's mailbox is to be in the account of a benchmark.
+    """
+    return persist(lambda: _new_email_campaign(agency, body))
+
+
+@transaction.atomic
+def _new_email_campaign(agency: str, body: str) -> tuple[uuid.UUID, uuid.UUID, str]:
+    officer = _officer(agency)
+    campaign = create_email_campaign(
+        id=new_id(), name="Appointments", is_protected=False, by=officer
+    )
+    typed = {"subject": "For {{name}}", "html": f"<p>{body}</p>"}
+    saved = drafts.save(campaign, typed, version=1, by=officer)
+    EmailDraft.objects.filter(campaign=campaign).update(tested_version=saved.draft.version)
+    calls = campaign_of(officer, Channel.EMAIL)
+    _, secret = keys.create(officer, label="chaos", contacts=[officer.email])
+    return campaign.id, calls.id, secret
+
+
+@transaction.atomic
+def _new_campaign(agency: str, body: str) -> tuple[uuid.UUID, str]:
+    officer = _officer(agency)
     draft = CampaignDraft.objects.create(
         creator=officer,
         name="Appointments",

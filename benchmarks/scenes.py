@@ -271,7 +271,7 @@ def beat(product: Product, _: int) -> Seen:
     for _ in range(20):
         product.send_single(client)
     product.send_file(client, 500)
-    numbers = product.numbers(500)
+    numbers = product.recipients(500)
     waiting = product.officers.upload(client.id, "waiting.csv", file_of(numbers).encode())
     product.flush_valkey()
     before = product.open_ends()
