@@ -68,6 +68,8 @@ def why_not_by(user: User, channel: Channel) -> str:
             f"{channel.label} is not switched on for {user.agency}. "
             "Your agency administrator can ask Postman's for it."
         )
+    if channel == Channel.WHATSAPP and channel not in settings.CHANNELS:
+        return "Postman has no number at WhatsApp on this site."
     return ""
 
 

@@ -3,6 +3,7 @@
 So they have what every message has: an agency, its suppressions, its retention and its bill.
 """
 
+from campaigns import creation
 from campaigns.models import Campaign, Channel
 from postman.accounts.models import User
 from postman.errors import Refused
@@ -17,6 +18,8 @@ def campaign_of(user: User, channel: Channel, *, name: str = NAME) -> Campaign:
             "This account belongs to no agency yet. Ask your agency administrator to have it added.",
             "unauthorized",
         )
+    if reason := creation.why_not_by(user, channel):
+        raise Refused(reason, "unauthorized")
     campaign, _ = Campaign.objects.get_or_create(
         creator=user,
         channel=channel,

@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from uuid import UUID
 
+from campaigns import passcodes
 from campaigns.email import pinning, sanitising, senders, theme
 from campaigns.email.composing import Composed
-from campaigns.models import Channel, EmailBody, TemplateBody
+from campaigns.models import Channel, EmailBody, TemplateBody, WhatsappBody
 from messaging import unsubscribing
-from messaging.channels.base import Attachment, Mail
+from messaging.channels.base import Attachment, Mail, TemplateMessage
 from messaging.models import Transactional
 
 
 def content(
     kind: Channel, body_id: UUID, campaign_id: UUID, recipient: str, values: Mapping[str, str]
-) -> str | Mail:
-    """What is sent; raises `MissingValue` of the channel's own templating."""
+) -> str | Mail | TemplateMessage:
+    """What is sent; raises `MissingValue` of the channel's own templating, or KeyError."""
+    if kind == Channel.WHATSAPP:
+        return template_message(body_id, values)
     if kind != Channel.EMAIL:
         return _body(body_id).full_message(values)
     email, composed = _email(body_id)
@@ -80,6 +83,19 @@ def mail(
 @lru_cache(maxsize=256)
 def _mailbox(name: str, address: str) -> str:
     return senders.header(name, address)
+
+
+def template_message(body_id: UUID, values: Mapping[str, str]) -> TemplateMessage:
+    """One person's message in the words of a template of WhatsApp's."""
+    body, values = _whatsapp(body_id), passcodes.opened(values)
+    return TemplateMessage(
+        body.label, body.language_code, tuple(values[param] for param in body.params)
+    )
+
+
+@lru_cache(maxsize=256)
+def _whatsapp(body_id: UUID) -> WhatsappBody:
+    return WhatsappBody.objects.get(body=body_id)
 
 
 @lru_cache(maxsize=256)

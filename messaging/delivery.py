@@ -33,7 +33,9 @@ from messaging.channels.base import (
     Outcome,
     Outgoing,
     OutgoingMail,
+    OutgoingTemplate,
     Rejected,
+    TemplateMessage,
     Throttled,
     Unavailable,
 )
@@ -226,7 +228,7 @@ class Claimed(NamedTuple):
     recipient: str
     lease_until: datetime
     # None: it could not be put together, so it fails instead of being sent.
-    content: str | Mail | None
+    content: str | Mail | TemplateMessage | None
 
 
 @transaction.atomic
@@ -406,7 +408,9 @@ def _in_pace(due: Sequence[Due], batch_id: UUID | None, now: datetime) -> list[U
     return [message.id for message in chosen]
 
 
-def _content(campaign_id: UUID, body_id: UUID, recipient: str, values: str) -> str | Mail | None:
+def _content(
+    campaign_id: UUID, body_id: UUID, recipient: str, values: str
+) -> str | Mail | TemplateMessage | None:
     try:
         return composing.content(
             kind_of(campaign_id), body_id, campaign_id, recipient, orjson.loads(values)
@@ -508,9 +512,11 @@ def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
     return UnderWay(known, sent, start(_all_at_once(sends)))
 
 
-def _outgoing(account: str, message: Claimed) -> Outgoing | OutgoingMail:
+def _outgoing(account: str, message: Claimed) -> Outgoing | OutgoingMail | OutgoingTemplate:
     if isinstance(message.content, Mail):
         return OutgoingMail(message.attempt_id, message.recipient, message.content)
+    if isinstance(message.content, TemplateMessage):
+        return OutgoingTemplate(message.attempt_id, message.recipient, message.content)
     return Outgoing(
         message.attempt_id,
         message.recipient,
@@ -578,10 +584,13 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
     holds: dict[UUID, datetime] = {}
     for (claimed, _), change in zip(results, changes, strict=True):
         if claimed.batch_id and change.again_at:
-            holds[claimed.batch_id] = max(holds.get(claimed.batch_id, EVER), change.again_at)
+            is_personal = isinstance(outcome, Throttled) and outcome.is_personal
+            until = EVER if is_personal else change.again_at
+            holds[claimed.batch_id] = max(holds.get(claimed.batch_id, EVER), until)
     with transaction.atomic():
         for batch_id, until in sorted(holds.items()):
-            Batch.objects.filter(id=batch_id).update(hold_until=until, dispatched_at=None)
+            hold = {} if until == EVER else {"hold_until": until}
+            Batch.objects.filter(id=batch_id).update(**hold, dispatched_at=None)
         apply(changes)
 
 

@@ -420,7 +420,7 @@ class Attempt(models.Model):
     # One of our delivery errors (v2-sms §8.3); the provider's own code stands beside it.
     error_code = models.CharField(max_length=30, blank=True)
     provider_code = models.CharField(max_length=60, blank=True)
-    reference = models.CharField(max_length=64, blank=True, help_text="The provider's own id.")
+    reference = models.CharField(max_length=128, blank=True, help_text="The provider's own id.")
     lease_until = models.DateTimeField(null=True)
     # When the provider is next asked what became of it, while nobody reports.
     ask_at = models.DateTimeField(null=True)
@@ -816,7 +816,7 @@ class ProviderEvent(models.Model):
     attempt_id = models.UUIDField()
     kind = models.CharField(max_length=20)
     code = models.CharField(max_length=60, blank=True)
-    reference = models.CharField(max_length=64, blank=True)
+    reference = models.CharField(max_length=128, blank=True)
     raw = models.JSONField(default=dict)
     received_at = models.DateTimeField(default=timezone.now)
     applied_at = models.DateTimeField(null=True)

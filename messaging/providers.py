@@ -26,6 +26,8 @@ T = TypeVar("T")
 PUBLIC_ACCOUNT = "gov"
 # All emails of one platform go through one account of Amazon's.
 EMAIL_ACCOUNT = "email"
+# And all WhatsApp messages through one number.
+WHATSAPP_ACCOUNT = "whatsapp"
 
 
 @lru_cache(maxsize=4096)
@@ -37,8 +39,11 @@ def kind_of(campaign_id: UUID) -> Kind:
 @lru_cache(maxsize=4096)
 def account_of(campaign_id: UUID) -> str:
     """The account that a campaign sends through: made with it, and never changed."""
-    if kind_of(campaign_id) == Kind.EMAIL:
+    kind = kind_of(campaign_id)
+    if kind == Kind.EMAIL:
         return EMAIL_ACCOUNT
+    if kind == Kind.WHATSAPP:
+        return WHATSAPP_ACCOUNT
     own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
     return str(own.first() or PUBLIC_ACCOUNT)
 
@@ -47,6 +52,8 @@ def rate_of(account: str) -> float | None:
     """Segments (emails are one each) per second; None where nobody limits them."""
     if account == EMAIL_ACCOUNT:
         return settings.EMAILS_PER_SECOND
+    if account == WHATSAPP_ACCOUNT:
+        return settings.WHATSAPP_MESSAGES_PER_SECOND
     if account == PUBLIC_ACCOUNT:
         return settings.SMS_SEGMENTS_PER_SECOND
     found = TwilioCredentials.objects.filter(id=account).values_list("segments_per_second")
@@ -67,6 +74,8 @@ def channel_of(account: str) -> Channel:
 def _new_channel(account: str) -> Channel:
     if account == EMAIL_ACCOUNT:
         return get_channel("email")
+    if account == WHATSAPP_ACCOUNT:
+        return get_channel("whatsapp")
     if account == PUBLIC_ACCOUNT:
         return get_channel("sms")
     credentials = TwilioCredentials.objects.get(id=account)

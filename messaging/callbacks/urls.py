@@ -2,6 +2,7 @@ from django.urls import path
 
 from messaging.callbacks.ses import ses_callback
 from messaging.callbacks.twilio import twilio_callback
+from messaging.callbacks.whatsapp import whatsapp_callback
 
 urlpatterns = [
     path(
@@ -10,4 +11,5 @@ urlpatterns = [
         name="twilio-callback",
     ),
     path("ses", ses_callback, name="ses-callback"),
+    path("whatsapp", whatsapp_callback, name="whatsapp-callback"),
 ]

@@ -58,6 +58,24 @@ class OutgoingMail:
     mail: Mail
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateMessage:
+    """A message in words that the provider has approved: their name, and what fills their gaps."""
+
+    name: str
+    language: str  # the provider's code of it
+    parameters: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingTemplate:
+    """One attempt at such a message; its id is what the provider's reports come back with."""
+
+    attempt_id: UUID
+    recipient: str
+    template: TemplateMessage
+
+
 # What came of it ---------------------------------------------------------------------------
 # The difference that matters: after Throttled and Unavailable the provider certainly does not
 # have the message and it may be sent again; after Unknown only the provider can say.
@@ -85,9 +103,13 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """Not taken: too many at once. `retry_after` in seconds, if the provider said."""
+    """Not taken: too many at once. `retry_after` in seconds, if the provider said.
+
+    `is_personal`: too many to this recipient; those to others need not wait.
+    """
 
     retry_after: float | None = None
+    is_personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         app_url=arguments.app_url,
         url=arguments.url or f"http://{arguments.host}:{arguments.port}",
         sns_endpoint=arguments.sns_endpoint,
+        whatsapp_endpoint=arguments.whatsapp_endpoint,
     )
     sandbox.reporter.resume()
     server = Server(
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--app-url", default="", help="link from the outbox back to the app")
     parser.add_argument("--url", default="", help="what the app calls it; http://host:port")
     parser.add_argument("--sns-endpoint", default="", help="where events of emails are posted")
+    parser.add_argument("--whatsapp-endpoint", default="", help="where WhatsApp's webhooks go")
     parser.add_argument("--account-sid", default=constants.PLATFORM_ACCOUNT_SID)
     parser.add_argument("--auth-token", default=constants.PLATFORM_AUTH_TOKEN)
     return parser

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import orjson
 
-from . import ses, ses_identities, twilio, wire
+from . import ses, ses_identities, twilio, whatsapp, wire
 from .callbacks import Reporter
 from .control import Controls
 from .log import Log
 from .name_server import Zone
-from .numbers import BY_NUMBER
+from .numbers import BY_NUMBER, WHATSAPP_BY_NUMBER
 from .pages import create_pages
 from .sns import PATH as SNS
 from .sns import Topic
@@ -39,9 +39,10 @@ class Sandbox:
         app_url: str = "",
         url: str = "",
         sns_endpoint: str = "",
+        whatsapp_endpoint: str = "",
     ) -> None:
         self.credentials = credentials or twilio.Credentials()
-        self.controls = Controls(sns_endpoint)
+        self.controls = Controls(sns_endpoint, whatsapp_endpoint)
         self.log = Log(directory)
         self.topic = Topic(self.controls, url)
         self.reporter = Reporter(
@@ -59,6 +60,8 @@ class Sandbox:
             await self._provider(self._answer_twilio, _TWILIO_FATES, scope, receive, send)
         elif path.startswith(_SES):
             await self._provider(self._answer_ses, _SES_FATES, scope, receive, send)
+        elif whatsapp.PATH.fullmatch(path):
+            await self._provider(self._answer_whatsapp, whatsapp.FATES, scope, receive, send)
         elif path.startswith(SNS):
             status, answer, kind = self.topic.answer(path, scope["query_string"].decode())
             headers = ((b"content-type", kind.encode()),)
@@ -80,7 +83,7 @@ class Sandbox:
             if fate in fates:
                 raise fates[fate]
             status, answer, own_fate = respond(scope, body)
-        except (twilio.Refused, ses.Refused) as refused:
+        except (twilio.Refused, ses.Refused, whatsapp.Refused) as refused:
             headers = getattr(refused, "headers", wire.JSON)
             await wire.answer(send, refused.status, refused.body, headers)
             return
@@ -134,6 +137,17 @@ class Sandbox:
         entry = self.log.append(entry)
         self.reporter.schedule(entry)
         return 200, orjson.dumps({"MessageId": entry["sid"]}), own_fate
+
+    def _answer_whatsapp(self, scope: Scope, body: bytes) -> tuple[int, bytes, str]:
+        endpoint = self.controls.values["whatsapp"]["endpoint"]
+        entry = whatsapp.check_message(scope, body, endpoint)
+        number = WHATSAPP_BY_NUMBER.get(entry["to"])
+        own_fate = number.fate if number else ""
+        if own_fate in whatsapp.FATES:
+            raise whatsapp.FATES[own_fate]
+        entry = self.log.append(entry)
+        self.reporter.schedule(entry)
+        return 200, whatsapp.answer(entry), own_fate
 
 
 _TWILIO_FATES = {

@@ -9,6 +9,7 @@ import heapq
 import hmac
 import itertools
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -16,11 +17,11 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from . import ses_events
+from . import ses_events, whatsapp
 from .constants import SENDER
 from .control import Controls
 from .log import FINAL, RANK, Log
-from .numbers import BY_NUMBER
+from .numbers import BY_NUMBER, WHATSAPP_BY_NUMBER
 from .ses_events import Event
 from .sns import Post, Topic
 
@@ -80,7 +81,11 @@ class Reporter:
             steps = self._steps_of_email(entry)
         else:
             done = RANK[entry["status"]] if "status" in entry else -1
-            steps = tuple(s for s in self._steps(entry["to"]) if RANK[s.status] > done)
+            if entry["channel"] == "whatsapp":
+                steps = self._steps_of_whatsapp(entry["to"])
+            else:
+                steps = self._steps(entry["to"])
+            steps = tuple(step for step in steps if RANK[step.status] > done)
         if steps:
             delay = self._controls.values["callbacks"]["delay_ms"] / 1000
             self._push(time.monotonic() + delay, entry["seq"], steps, 0, 0)
@@ -153,6 +158,27 @@ class Reporter:
             steps.reverse()
         return tuple(steps)
 
+    def _steps_of_whatsapp(self, to: str) -> tuple[Step, ...]:
+        number = WHATSAPP_BY_NUMBER.get(to)
+        behaviour = number.behaviour if number else ""
+        stages = [("sent", 0)]
+        if number and behaviour == "failed":
+            # WhatsApp finds out at once, before anything was sent.
+            stages = [("failed", number.code)]
+        elif behaviour != "sent_only":
+            stages.append(("delivered", 0))
+            if behaviour == "read" or self._reads(to):
+                stages.append(("read", 0))
+        silent = behaviour == "silent" or not self._controls.values["callbacks"]["enabled"]
+        steps = [Step(stage, error, 0 if silent else self._copies()) for stage, error in stages]
+        if self._controls.happens("reorder"):
+            steps.reverse()
+        return tuple(steps)
+
+    def _reads(self, to: str) -> bool:
+        share = self._controls.values["whatsapp"]["read"]
+        return zlib.crc32(to.encode()) / 2**32 < share
+
     def _copies(self) -> int:
         if self._controls.happens("drop"):
             return 0
@@ -211,9 +237,19 @@ class Reporter:
         self.counts["posted" if taken else "failed_tries"] += 1
         return taken
 
+    async def post(self, call: Post) -> int:
+        """Post what has nothing to do with a message; the receiver's status."""
+        assert self._client is not None
+        async with self._client.post(
+            call.url, data=call.body, headers=call.headers, allow_redirects=False
+        ) as answer:
+            return answer.status
+
     def _call(self, entry: dict[str, Any], step: Step) -> Post:
         if step.event:
             return self._topic.notification(*ses_events.notification(entry, step.event))
+        if entry["channel"] == "whatsapp":
+            return whatsapp.status_call(entry, step.status, step.error)
         url, form = entry["status_callback"], _form(entry, step)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",

@@ -22,5 +22,12 @@ SES_CONFIGURATION_SET = "postman"
 SES_UNTRACKED_CONFIGURATION_SET = "postman-untracked"
 SNS_TOPIC_ARN = f"arn:aws:sns:{AWS_REGION}:000000000001:postman-emails"
 
+# A number of the WhatsApp Business platform.
+WHATSAPP_PHONE_NUMBER_ID = "100000000000001"
+WHATSAPP_ACCESS_TOKEN = "EAASandboxAccessTokenForWhatsapp0001"
+WHATSAPP_APP_SECRET = "5a4db0c55a4db0c55a4db0c5000000aa"
+WHATSAPP_VERIFY_TOKEN = "sandbox-verify-token"
+WHATSAPP_NUMBER = "6561000001"
+
 # The sender shown on a phone when a Messaging Service chose it.
 SENDER = "gov.sg"

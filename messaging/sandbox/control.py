@@ -33,6 +33,10 @@ DEFAULTS: dict[str, Any] = {
     "sns": {
         "endpoint": "",  # who is told of emails: asked to confirm, then posted every event
     },
+    "whatsapp": {
+        "endpoint": "",  # where statuses of WhatsApp messages, and what people write, are posted
+        "read": 0.25,  # share of people who read their messages with receipts on: always the same
+    },
     "webhooks": {
         "status": 200,  # that every event posted to /webhooks/<name> is answered
         "delay_ms": 0,  # from taking an event to the answer
@@ -59,13 +63,15 @@ class InvalidControl(ValueError):
 class Controls:
     """The switches, and the dice they load."""
 
-    def __init__(self, sns_endpoint: str = "") -> None:
+    def __init__(self, sns_endpoint: str = "", whatsapp_endpoint: str = "") -> None:
         self._sns_endpoint = sns_endpoint
+        self._whatsapp_endpoint = whatsapp_endpoint
         self.reset()
 
     def reset(self) -> None:
         self.values = copy.deepcopy(DEFAULTS)
         self.values["sns"]["endpoint"] = self._sns_endpoint
+        self.values["whatsapp"]["endpoint"] = self._whatsapp_endpoint
         self._settle()
         self._seed()
 

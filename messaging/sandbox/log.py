@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import secrets
 import time
@@ -19,7 +20,9 @@ import orjson
 STATUSES = (
     *("accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed"),
     *("opened", "bounced", "complained", "rejected"),  # emails only
+    "read",  # WhatsApp only
 )
+CHANNELS = ("sms", "email", "whatsapp")
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 FINAL = RANK["delivered"]
 
@@ -108,7 +111,7 @@ class Log:
         for seq in seqs:
             if wanted and wanted not in searchable(self._to[seq - 1]):
                 continue
-            if channel and channel != ("sms", "email")[self._is_email[seq - 1]]:
+            if channel and channel != CHANNELS[self._channel[seq - 1]]:
                 continue
             yield self.entry(seq)
 
@@ -142,16 +145,22 @@ class Log:
             content = hash((entry["to"], entry.get("text"), entry.get("subject")))
             repeated += content in seen
             seen.add(content)
-            url = entry.get("status_callback") or entry.get("tags", {}).get("attempt")
+            url = (
+                entry.get("attempt")
+                or entry.get("status_callback")
+                or entry.get("tags", {}).get("attempt")
+            )
             if url:
                 key = hash(url)
                 if key in attempts:
                     twice[url] += 1
                 attempts.add(key)
-        emails = sum(self._is_email[:total])
         return {
             "accepted": total,
-            "by_channel": {"sms": total - emails, "email": emails},
+            "by_channel": {
+                channel: self._channel[:total].count(place)
+                for place, channel in enumerate(CHANNELS)
+            },
             "distinct": len(seen),
             "same_to_and_text": repeated,
             "same_callback": twice.total(),
@@ -180,9 +189,9 @@ class Log:
         self._nonce = secrets.token_hex(12)
         self._lines: list[bytes] = []
         self._to: list[str] = []
-        self._is_email = bytearray()
+        self._channel = bytearray()
         self._status = bytearray()
-        self._error = array("H")
+        self._error = array("I")
         self._changed = array("d")
         # Entries to one recipient form a chain: the newest here, each naming the one before it.
         self._last_to: dict[str, int] = {}
@@ -191,17 +200,19 @@ class Log:
     def _sid(self, seq: int, channel: str) -> str:
         if channel == "sms":
             return f"SM{seq:08x}{self._nonce}"
+        if channel == "whatsapp":
+            named = base64.b64encode(f"{seq:016x}{self._nonce}".encode()).decode()
+            return f"wamid.{named}"
         n = self._nonce
         return f"{seq:016x}-{n[:8]}-{n[8:12]}-{n[12:16]}-{n[16:20]}-{n[:12]}-000000"
 
     def _add(self, entry: dict[str, Any], line: bytes) -> None:
-        is_email = entry["channel"] == "email"
         to = entry["to"]
         # orjson hands out the buffer it wrote in, which is ten times the line: keep a copy.
         self._lines.append(zlib.compress(line, 1) if len(line) > _LARGE else bytes(bytearray(line)))
         self._to.append(to)
-        self._is_email.append(is_email)
-        self._status.append(RANK["sent" if is_email else entry["first_status"]])
+        self._channel.append(CHANNELS.index(entry["channel"]))
+        self._status.append(RANK[entry.get("first_status", "sent")])
         self._error.append(0)
         self._changed.append(0.0)
         self._previous_to.append(self._last_to.get(to, 0))

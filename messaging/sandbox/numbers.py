@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Behaviour = Literal["refused", "undelivered", "failed", "sent_only", "silent", "stuck", "fate"]
+Behaviour = Literal[
+    "refused", "undelivered", "failed", "sent_only", "silent", "stuck", "read", "fate"
+]
 
 TWILIO_MESSAGES = {
     20003: "Authenticate",
@@ -129,3 +131,21 @@ BY_LOCAL_PART = {mailbox.local_part: mailbox for mailbox in MAILBOXES}
 def mailbox_of(address: str) -> Mailbox | None:
     local_part = address.rpartition("@")[0].rpartition("<")[2]
     return BY_LOCAL_PART.get(local_part.partition("+")[0].lower())
+
+
+# Of WhatsApp: what it answers about these numbers, or reports.
+WHATSAPP_NUMBERS = (
+    Number("+6581120001", "refused", 131026, "Not on WhatsApp"),
+    Number("+6581120002", "refused", 132000, "The template has another number of values"),
+    Number("+6581120003", "refused", 132015, "The template is paused"),
+    Number("+6581120011", "failed", 131026, "Taken, then cannot be reached on WhatsApp"),
+    Number("+6581120012", "failed", 131049, "Taken, then spared one message too many"),
+    Number("+6581120021", "sent_only", 0, "Sent, and never heard of again"),
+    Number("+6581120022", "silent", 0, "Delivered, but no webhook ever comes"),
+    Number("+6581120024", "read", 0, "Delivered and read"),
+    Number("+6581120031", "fate", 130429, "Always told to slow down", "429"),
+    Number("+6581120032", "fate", 131000, "WhatsApp always breaks (HTTP 500)", "5xx"),
+    Number("+6581120033", "fate", 0, "Taken, but the connection drops before the answer", "lost"),
+    Number("+6581120034", "refused", 131056, "Too many messages to this one person"),
+)
+WHATSAPP_BY_NUMBER = {number.to: number for number in WHATSAPP_NUMBERS}

@@ -26,9 +26,10 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import constants, name_server_pages
+from . import constants, name_server_pages, whatsapp
 from .control import InvalidControl
-from .numbers import MAILBOXES, NUMBERS, TWILIO_MESSAGES
+from .log import CHANNELS
+from .numbers import MAILBOXES, NUMBERS, TWILIO_MESSAGES, WHATSAPP_NUMBERS
 
 if TYPE_CHECKING:
     from .app import Sandbox
@@ -59,6 +60,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/outbox/{seq:int}", pages.mail),
             Route("/outbox/{seq:int}/html", pages.mail_html),
             Route("/outbox/{seq:int}/frame", pages.mail_frame),
+            Route("/whatsapp.json", pages.write_to_whatsapp, methods=["POST"]),
             Route("/webhooks", pages.webhooks, methods=["GET", "POST"]),
             Route("/webhooks.json", pages.webhooks_json),
             Route("/webhooks/{name}", pages.take_webhook, methods=["POST"]),
@@ -106,6 +108,7 @@ class Pages:
             older_url="/?" + urlencode(chosen | {"before": older}) if older else "",
             numbers=NUMBERS,
             mailboxes=MAILBOXES,
+            whatsapp_numbers=WHATSAPP_NUMBERS,
             twilio_messages=TWILIO_MESSAGES,
             credentials=constants,
             app_url=self._sandbox.app_url,
@@ -167,6 +170,15 @@ class Pages:
             permissions, f"{app.scheme}://{app.netloc}" if app.netloc else ""
         )
         return HTMLResponse(entry["html"], headers={"Content-Security-Policy": policy})
+
+    async def write_to_whatsapp(self, request: Request) -> Response:
+        """`{"from": "6581230001", "text": "…"}`: somebody writes to our number at WhatsApp."""
+        asked = await _read_json(request)
+        endpoint = self._sandbox.controls.values["whatsapp"]["endpoint"]
+        if not endpoint or not isinstance(asked, dict):
+            raise BadRequest("give an object, and set the endpoint at /control")
+        call = whatsapp.text_call(endpoint, str(asked.get("from")), str(asked.get("text")))
+        return _json({"status": await self._sandbox.reporter.post(call)})
 
     async def webhooks(self, request: Request) -> Response:
         """What was told, and the form that takes a secret to check it with."""
@@ -257,8 +269,8 @@ def _json(value: Any) -> Response:
 
 def _channel(request: Request) -> str:
     channel = request.query_params.get("channel", "")
-    if channel not in ("", "sms", "email"):
-        raise BadRequest("channel must be sms or email")
+    if channel not in ("", *CHANNELS):
+        raise BadRequest(f"channel must be one of {', '.join(CHANNELS)}")
     return channel
 
 
@@ -282,7 +294,7 @@ def _public(entry: dict[str, Any]) -> dict[str, Any]:
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {
         "at": _moment(entry["at"]).astimezone(),
-        "error_message": TWILIO_MESSAGES.get(entry["error"] or 0, ""),
+        "error_message": (TWILIO_MESSAGES | whatsapp.MESSAGES).get(entry["error"] or 0, ""),
         "from": entry["from"] or constants.SENDER,
     }
 

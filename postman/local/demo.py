@@ -54,6 +54,7 @@ def processes(
                 *("--app-url", f"http://localhost:{port}"),
                 *("--url", f"http://localhost:{sandbox_port}"),
                 *("--sns-endpoint", f"http://127.0.0.1:{receipts_port}/callbacks/ses"),
+                *("--whatsapp-endpoint", f"http://127.0.0.1:{receipts_port}/callbacks/whatsapp"),
             ],
             stage=DOORS,
         ),

@@ -303,6 +303,13 @@ SURE_AFTER = timedelta(minutes=15)
 # What the account for messages to the public may be given; None where its provider sets no limit.
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
+WHATSAPP_MESSAGES_PER_SECOND = env.float("WHATSAPP_MESSAGES_PER_SECOND", 100.0)
+# What somebody who writes to our WhatsApp number is answered; empty: nothing.
+WHATSAPP_AUTO_REPLY = env.str(
+    "WHATSAPP_AUTO_REPLY",
+    "This number only sends messages of the Singapore Government and cannot read replies. "
+    "Please contact the agency that wrote to you.",
+)
 LOADTEST_CHANNELS = {
     "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
     "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},

@@ -80,6 +80,16 @@ CHANNELS = {
             "sns_sandbox_url": SANDBOX_URL,
         },
     },
+    "whatsapp": {
+        "BACKEND": "messaging.channels.whatsapp.Whatsapp",
+        "OPTIONS": {
+            "phone_number_id": constants.WHATSAPP_PHONE_NUMBER_ID,
+            "access_token": constants.WHATSAPP_ACCESS_TOKEN,
+            "app_secret": constants.WHATSAPP_APP_SECRET,
+            "verify_token": constants.WHATSAPP_VERIFY_TOKEN,
+            "base_url": SANDBOX_URL,
+        },
+    },
 }
 if POSTMAN_ENVIRONMENT == "loadtest":
     CHANNELS = LOADTEST_CHANNELS

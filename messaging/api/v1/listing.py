@@ -28,7 +28,7 @@ class Asked:
         query: QueryDict,
         *,
         max_limit: int,
-        statuses: Mapping[str, Sequence[str]],
+        statuses: Mapping[str, Sequence[str] | Q],
         has_tags: bool = False,
     ) -> None:
         self._query = query
@@ -94,14 +94,15 @@ class Asked:
         sign = "" if match[1] in ("+", " ") else "-"
         return [f"{sign}{FIELDS[match[2]]}", f"{sign}id"]
 
-    def _status(self, statuses: Mapping[str, Sequence[str]]) -> Q:
+    def _status(self, statuses: Mapping[str, Sequence[str] | Q]) -> Q:
         value = self._one("status").upper()
         if not value:
             return Q()
         if value not in statuses:
             self._faults["status"] = f"Give one of: {', '.join(statuses)}."
             return Q()
-        return Q(message__status__in=statuses[value])
+        wanted = statuses[value]
+        return wanted if isinstance(wanted, Q) else Q(message__status__in=wanted)
 
     def _created(self) -> Q:
         found = Q()

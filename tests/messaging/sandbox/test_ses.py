@@ -106,4 +106,4 @@ def test_email_and_sms_share_one_log(ses, client, sandbox):
     send(client)
 
     assert [message["channel"] for message in sandbox.outbox()] == ["sms", "email"]
-    assert sandbox.summary()["by_channel"] == {"sms": 1, "email": 1}
+    assert sandbox.summary()["by_channel"] == {"sms": 1, "email": 1, "whatsapp": 0}
