@@ -306,7 +306,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         shown = message.take(row)
         shown.batch, shown.creator = batch.take_if_any(row), creator.take(row)
         bodies = {body.id: body for body in campaign.bodies.values()}
-        shown.template_body = bodies[shown.template_body_id]
+        if shown.template_body_id:
+            shown.template_body = bodies[shown.template_body_id]
         tries = [attempt.take_if_any(iter(each[-len(attempt.names) :])) for each in found]
         shown.newest_attempts = [each for each in tries if each]
         return shown
@@ -555,7 +556,8 @@ class Suppression(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.listed_by_id is None:
-            self.listed_by_id = self.agency_id or (self.campaign and self.campaign.agency_id)
+            led_to_it = self.campaign.agency_id if self.campaign else None
+            self.listed_by_id = self.agency_id or led_to_it
         super().save(*args, **kwargs)
 
 

@@ -43,6 +43,10 @@ def ask_about_unknown() -> int:
     for attempt in asked:
         by_account[providers.account_of(attempt.message.campaign_id)].append(attempt)
     for account, attempts in by_account.items():
+        if not providers.channel_of(account).can_be_asked:
+            # Only a report can say what became of these, whenever it comes.
+            Attempt.objects.filter(id__in=[a.id for a in attempts]).update(ask_at=None)
+            continue
         found = providers.wait_for(_ask(account, attempts))
         _settle(attempts, {answer.attempt_id: answer.matches for answer in found}, now)
     return len(asked)

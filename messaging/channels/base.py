@@ -199,6 +199,8 @@ class NotNow(Exception):
 
 
 class Channel(Protocol):
+    can_be_asked: bool  # whether `find` ever answers; if not, only reports tell what became of it
+
     def clean_recipient(self, value: str) -> str:
         """The address in the one form we store, or ValueError with a sentence."""
         ...

@@ -24,6 +24,8 @@ from messaging.channels.base import (
 class Loadtest:
     """In place of every account: an agency's own is given to it and not used."""
 
+    can_be_asked = False
+
     def __init__(self, **account: Any) -> None:
         pass
 

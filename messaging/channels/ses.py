@@ -60,6 +60,8 @@ TAG = "attempt"
 class Ses:
     """One account in one region. Make one and keep it: it holds the connections."""
 
+    can_be_asked = False  # SES has no list of what it took
+
     def __init__(
         self,
         region: str,

@@ -70,6 +70,8 @@ class Twilio:
     """One Twilio account. Make one for each set of credentials and keep it: it holds the
     connections, which belong to the event loop they were first used in."""
 
+    can_be_asked = True
+
     def __init__(
         self,
         account_sid: str,

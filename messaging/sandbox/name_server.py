@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -19,6 +20,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import orjson
+from dns.rdtypes.ANY.TXT import TXT
 
 KINDS = ("CNAME", "MX", "TXT")
 _TTL = 1
@@ -137,7 +139,7 @@ def _read(line: str) -> Record:
     except (dns.exception.DNSException, ValueError) as error:
         raise InvalidRecord(f"“{line[:80]}”: {error}") from None
     if kind == "TXT":
-        value = b"".join(rdata.strings).decode("utf-8", "replace")
+        value = b"".join(cast(TXT, rdata).strings).decode("utf-8", "replace")
     else:
         value = rdata.to_text().lower().rstrip(".")
     return name, kind, value

@@ -10,6 +10,7 @@ from messaging import delivery, receipts, reconciling, sending, tasks
 from messaging.models import Attempt, Batch, Counter, Message
 from messaging.reconciling import SURE_AFTER
 from tests.messaging.builders import accepted_batch, report, upload
+from tests.messaging.test_email_delivery import staged
 
 pytestmark = pytest.mark.django_db
 
@@ -214,3 +215,16 @@ def test_the_task_settles_all_that_is_due(batch, sandbox):
         tasks.ask_about_unknown()
 
     assert "unknown" not in statuses()
+
+
+def test_nobody_asks_about_emails_again_and_again_as_amazon_ses_has_no_list(email_campaign, sandbox):
+    batch = staged(email_campaign, ("mei@example.org", {"name": "Mei", "clinic": "Bedok"}))
+    delivery.expand(batch.id)
+    delivery.send_chunk(batch.id)
+    Attempt.objects.update(ask_at=timezone.now() - timedelta(minutes=1))
+
+    assert reconciling.ask_about_unknown() == 1
+
+    attempt = Attempt.objects.get()
+    assert (attempt.status, attempt.ask_at) == ("sent", None)
+    assert attempt.is_overdue
