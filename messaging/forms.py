@@ -14,6 +14,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from campaigns.models import Campaign, Language
+from messaging import readiness
 from messaging.models import Batch, Webhook, WebhookDelivery
 from postman.accounts.forms import OfficialEmailField
 
@@ -432,7 +433,7 @@ class ReviewForm(forms.Form):
     def __init__(self, batch: Batch, *args: Any, **kwargs: Any) -> None:
         kwargs["auto_id"] = self.ids
         super().__init__(*args, **kwargs)
-        self.number = batch.total_messages
+        self.number = readiness.recipients_of(batch)
         if self.number < TYPED_FROM:
             del self.fields["count"]
         else:

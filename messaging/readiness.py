@@ -28,6 +28,11 @@ def is_tested(draft: EmailDraft) -> bool:
     return draft.tested_version == draft.version
 
 
+def recipients_of(batch: Batch) -> int:
+    """How many of its rows were to get an email when it was checked: the others are suppressed."""
+    return max(0, batch.total_messages - sum(batch.summary.get("suppressed", {}).values()))
+
+
 def missing_columns(draft: EmailDraft, batch: Batch) -> list[str]:
     """Keywords of the message as it is now for which the uploaded file has no column."""
     columns = {column.lower() for column in batch.summary.get("columns", ())}

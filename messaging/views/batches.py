@@ -351,7 +351,8 @@ def send(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> H
         return _change(request, campaign_id, batch_id, sending.send_batch)
     batch = emails.batch_of(membership, batch_id)
     if state_of(batch) not in ("ready", "scheduled"):
-        flash.error(request, "This file was sent or discarded already.")
+        if not batch.is_accepted:  # or this is the second press
+            flash.error(request, "This file can no longer be sent.")
         return redirect("batch", campaign.pk, batch.pk)
     form = ReviewForm(batch, request.POST)
     if form.is_valid():

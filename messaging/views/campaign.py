@@ -163,6 +163,7 @@ def recipients(request: HttpRequest, campaign: Campaign, membership: Membership)
             "rows": page.rows,
             "page": page,
             "is_filtered": filters.is_filtered,
+            "waiting": steps.open_batch(membership),
             "updated_at": timezone.now(),
         },
     )

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from campaigns.access import campaign_for
 from campaigns.email import pinning, theme
+from campaigns.email.composing import Parts
 from campaigns.models import Channel, EmailBody, Membership
-from messaging import composing, readiness, reports, retention, sending, unsubscribing
-from messaging.channels.base import Mail
+from messaging import readiness, reports, retention, sending, unsubscribing
 from messaging.forms import EmailScheduleForm, EmailTestForm, ReviewForm
 from messaging.models import Batch, EmailTest, Message, StagedRow, Suppression
 from messaging.states import EMAIL_GROUPS
@@ -82,13 +82,12 @@ def review(batch: Batch) -> dict[str, Any]:
         for reason, number in summary.get("suppressed", {}).items()
         if number
     ]
-    left_out = sum(number for _, number in suppressed)
-    recipients = max(0, batch.total_messages - left_out)
+    recipients = readiness.recipients_of(batch)
     return {
         "rows": batch.total_messages,
         "recipients": recipients,
         "suppressed": suppressed,
-        "left_out": left_out,
+        "left_out": sum(number for _, number in suppressed),
         "duplicates": summary.get("duplicates", 0),
         "blank": list(summary.get("blank", {}).items()),
         "typos": summary.get("typos", {"count": 0}),
@@ -152,21 +151,21 @@ def _row_of(batch: Batch, asked: str) -> StagedRow | None:
 
 def _preview(batch: Batch, email: EmailBody, html: str, row: StagedRow) -> dict[str, Any]:
     rows = StagedRow.objects.filter(batch=batch).order_by("row")
-    mail = mail_of(email, html, row.recipient, row.values)
+    parts = parts_of(email, html, row.recipient, row.values)
     return {
         "row": row,
-        "mail": mail,
-        "bytes": theme.size(mail.html) + theme.size(mail.text),
-        "is_clipped": theme.size(mail.html) > theme.WARN_SIZE,
+        "parts": parts,
+        "bytes": theme.size(parts.html) + theme.size(parts.text),
+        "is_clipped": theme.size(parts.html) > theme.WARN_SIZE,
         "previous": rows.filter(row__lt=row.row).values_list("row", flat=True).last(),
         "next": rows.filter(row__gt=row.row).values_list("row", flat=True).first(),
     }
 
 
-def mail_of(email: EmailBody, html: str, recipient: str, values: Mapping[str, str]) -> Mail:
-    """The email of one row, with a way out that leads nowhere."""
-    composed = pinning.composed(email, html)
-    return composing.mail(email, composed, recipient, values, unsubscribing.test_url())
+def parts_of(email: EmailBody, html: str, recipient: str, values: Mapping[str, str]) -> Parts:
+    """The email of one row, with a way out that leads nowhere: as long as it has faults as well."""
+    values = {**values, "recipient": recipient}
+    return pinning.composed(email, html).mail_parts(values, unsubscribing.test_url())
 
 
 def shown_in_a_frame(view: View) -> View:
@@ -187,10 +186,10 @@ def preview(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -
         raise Http404("nothing of this batch waits")
     pinned = batch.template_body
     if pinned:
-        return HttpResponse(mail_of(pinned.email, pinned.body, row.recipient, row.values).html)
+        return HttpResponse(parts_of(pinned.email, pinned.body, row.recipient, row.values).html)
     draft = readiness.draft_of(campaign)
     email = pinning.email_of(draft)
-    return HttpResponse(mail_of(email, draft.html, row.recipient, row.values).html)
+    return HttpResponse(parts_of(email, draft.html, row.recipient, row.values).html)
 
 
 @require_safe
@@ -204,7 +203,7 @@ def sent(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) ->
     body = message.template_body
     if message.is_erased or body is None:
         raise Http404("erased")
-    return HttpResponse(mail_of(body.email, body.body, message.recipient, message.values).html)
+    return HttpResponse(parts_of(body.email, body.body, message.recipient, message.values).html)
 
 
 def batch_of(membership: Membership, batch_id: uuid.UUID) -> Batch:

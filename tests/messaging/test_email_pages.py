@@ -2,15 +2,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EmailDraft
 from messaging import delivery, sending
-from messaging.models import Batch, Message, StagedRow
+from messaging.models import Batch, Message, StagedRow, Suppression
 from postman.errors import Refused
 from tests.messaging.emails import edit, expanded, mark_tested, ready_batch
-from tests.messaging.rows import member
+from tests.messaging.rows import make_attempt, member
 
 pytestmark = pytest.mark.django_db
 
@@ -264,7 +266,154 @@ def test_from_ten_thousand_recipients_on_their_number_is_typed(client, email_cam
     assert accepted.status_code == 302
 
 
+def test_the_number_to_type_is_that_of_those_who_get_an_email(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign, summary={"suppressed": {"unsubscribed": 500}})
+    Batch.objects.filter(pk=batch.pk).update(total_messages=10_600)
+
+    words = words_of(client.get(url_of(batch)))
+
+    assert "Type 10,100 to go on." in words
+    assert "Send 10,100 emails now" in words
+
+
+def test_pressing_send_twice_sends_once_and_complains_of_nothing(client, email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    client.post(url_of(batch, "batch-send"), {"version": 1})
+    answer = client.post(url_of(batch, "batch-send"), {"version": 1}, follow=True)
+
+    assert answer.redirect_chain == [(url_of(batch), 302)]
+    assert "can no longer" not in answer.content.decode()
+    expanded(batch)
+    assert Message.objects.count() == 2
+
+
+def test_a_message_with_every_fault_can_still_be_looked_at(client, email_campaign):
+    batch = ready_batch(email_campaign)
+    edit(
+        email_campaign,
+        from_name="A\nBcc: x@example.org",
+        from_address="nobody",
+        reply_to="nobody",
+        subject="{{na me}} {{",
+        html="<p>{{{name}}} {{",
+    )
+
+    answer = client.get(url_of(batch))
+
+    assert answer.status_code == 200
+    assert "The message is not ready." in words_of(answer)
+    assert client.get(url_of(batch, "batch-preview")).status_code == 200
+    assert client.get(url_of(batch, "batch-test")).status_code == 200
+
+
+def test_a_restricted_member_is_not_sent_to_edit_what_they_may_not(client_of, email_campaign):
+    clerk = member(email_campaign, "member_restricted")
+    batch = ready_batch(email_campaign, creator=clerk)
+    edit(email_campaign, html="<p>{{na me}}</p>")
+
+    html = main_of(client_of(clerk).get(url_of(batch)))
+
+    assert reverse("campaign-message", args=[email_campaign.pk]) not in html
+    assert "Ask an owner or a member" in html
+
+
+# While it is sent, and after -----------------------------------------------------------------
+
+
+def test_what_failed_or_bounced_softly_is_sent_again_and_nothing_else(
+    client, email_campaign, sandbox
+):
+    mark_tested(email_campaign)
+    boxes = ("bounce", "softbounce", "complaint", "rejected", "mei")
+    people = [(f"{box}@example.org", {"name": box, "clinic": "Bedok"}) for box in boxes]
+    batch = expanded(
+        sending.send_batch(ready_batch(email_campaign, *people), by=email_campaign.creator)
+    )
+    for message, status in zip(
+        batch.messages.order_by("row"),
+        ("bounced", "soft_bounced", "complained", "failure", "success"),
+        strict=True,
+    ):
+        error = {"bounced": "hard_bounce", "soft_bounced": "soft_bounce",
+                 "complained": "complaint", "failure": "mail_rejected"}.get(status, "")  # fmt: skip
+        make_attempt(message, number=1, status=status, error_code=error)
+        delivery.count(email_campaign.pk, batch.pk, {"created": -1, status: 1})
+
+    html = main_of(client.get(url_of(batch)))
+    client.post(url_of(batch, "batch-retry"))
+
+    assert "Send again to 2 that failed or bounced softly" in html
+    waiting = batch.messages.filter(status="created").order_by("row")
+    assert [message.recipient for message in waiting] == [
+        "softbounce@example.org",
+        "rejected@example.org",
+    ]
+
+
+def test_a_batch_can_be_stopped_resumed_and_cancelled(client, email_campaign, sandbox):
+    batch = sent_batch(email_campaign)
+
+    client.post(url_of(batch, "batch-stop"))
+    delivery.send_chunk(batch.id)
+    stopped = words_of(client.get(url_of(batch)))
+    client.post(url_of(batch, "batch-cancel"))
+    delivery.send_chunk(batch.id)
+
+    assert "Nothing more of this batch leaves." in stopped
+    assert sandbox.outbox(channel="email") == []
+    assert set(batch.messages.values_list("status", flat=True)) == {"cancelled"}
+
+
 # The report --------------------------------------------------------------------------------
+
+
+def test_those_who_unsubscribed_are_counted_and_found(client, email_campaign):
+    sent_batch(email_campaign)
+    Suppression.objects.create(
+        agency=email_campaign.agency,
+        campaign=email_campaign,
+        recipient="ravi@example.org",
+        reason="unsubscribed",
+    )
+
+    report = words_of(client.get(reverse("campaign-stats", args=[email_campaign.pk])))
+    found = words_of(
+        client.get(reverse("campaign", args=[email_campaign.pk]), {"status": "unsubscribed"})
+    )
+
+    assert "Unsubscribed 1 50%" in report
+    assert "ravi@example.org" in found
+    assert "mei@example.org" not in found
+
+
+def test_the_numbers_of_a_million_emails_take_as_many_queries_as_those_of_two(
+    client, email_campaign, django_assert_max_num_queries
+):
+    batch = sent_batch(email_campaign)
+    delivery.count(email_campaign.pk, batch.pk, {"total": 1_000_000, "success": 1_000_000})
+
+    with django_assert_max_num_queries(14) as queries:
+        client.get(reverse("campaign-stats", args=[email_campaign.pk]))
+
+    assert not [q["sql"] for q in queries.captured_queries if "messaging_message" in q["sql"]]
+
+
+def test_the_list_takes_as_many_queries_for_two_recipients_as_for_one(
+    client, email_campaign, django_assert_max_num_queries
+):
+    sent_batch(email_campaign)
+    url = reverse("campaign", args=[email_campaign.pk])
+    client.get(url)
+
+    with CaptureQueriesContext(connection) as one:
+        client.get(url, {"search": "mei"})
+    with CaptureQueriesContext(connection) as two:
+        client.get(url, {"search": "example"})
+
+    assert len(one) == len(two)
 
 
 def test_every_number_of_the_report_leads_to_its_recipients(client, email_campaign):

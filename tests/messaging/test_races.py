@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import delivery, ingest, sending, webhooks
+from messaging import delivery, email_tests, ingest, sending, webhooks
 from messaging.models import (
     Attempt,
     Batch,
@@ -20,8 +20,10 @@ from messaging.models import (
     WebhookDelivery,
     WebhookTry,
 )
+from postman.accounts.models import EmailDomain
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, csv_of, single, upload
+from tests.messaging.emails import edit, mark_tested, ready_batch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -212,3 +214,61 @@ def test_what_two_hear_of_an_attempt_at_once_reaches_its_message(campaign):
     assert set(Attempt.objects.values_list("status", flat=True)) == {"sent_to_telco"}
     assert set(Message.objects.values_list("status", flat=True)) == {"sent_to_telco"}
     assert Batch.objects.get().counts()["sent_to_telco"] == 3
+
+
+def test_a_text_that_is_saved_while_an_email_is_sent_is_not_the_one_that_leaves(email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    meanwhile(
+        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
+        lambda: edit(email_campaign, html="<p>Another text.</p>"),
+    )
+
+    batch.refresh_from_db()
+    assert batch.template_body.body == "<p>Dear {{name}}, see you at {{clinic}}.</p>"
+
+
+def test_an_email_whose_text_is_being_saved_waits_and_is_refused(email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    outcome = meanwhile(
+        lambda: edit(email_campaign, html="<p>Another text.</p>"),
+        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
+    )
+
+    assert outcome == "refused"
+    batch.refresh_from_db()
+    assert (batch.status, batch.template_body_id) == (BatchStatus.READY, None)
+
+
+def test_of_two_who_send_an_email_one_does(email_campaign):
+    mark_tested(email_campaign)
+    batch = ready_batch(email_campaign)
+
+    outcome = meanwhile(
+        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
+        lambda: sending.send_batch(
+            Batch.objects.get(pk=batch.pk), by=email_campaign.creator, reviewed=1
+        ),
+    )
+
+    assert outcome == "refused"
+
+
+def test_two_processes_never_send_the_same_test(email_campaign, sandbox):
+    EmailDomain.objects.create(domain="health.gov.sg")
+    batch = ready_batch(email_campaign)
+    sending.send_test(batch, row=2, recipients=["a@health.gov.sg"], by=batch.creator)
+    others = []
+
+    with transaction.atomic():
+        email_tests._claim()
+        thread = threading.Thread(
+            target=lambda: (others.append(email_tests.send_waiting()), connection.close())
+        )
+        thread.start()
+        thread.join(timeout=20)
+
+    assert others == [0]
