@@ -16,6 +16,7 @@
   const JOBS_A_WORKER = 2;
   const ROWS_A_CHUNK = 500;
   const BYTES_A_CHUNK = 600 * 1024;
+  const ROWS_A_SLICE = 500;
   const MOST_WORKERS = 8;
   const PROBLEMS_SHOWN = 20;
   const SHORTEST = 8;
@@ -88,17 +89,25 @@
 
   class Check {
     constructor({ columns, rows, written, arePasswordsMade, ignores, maxRows }) {
-      Object.assign(this, { columns, rows, written, arePasswordsMade, ignores });
+      Object.assign(this, { columns, rows, written, arePasswordsMade, ignores, maxRows });
       this.problems = [];
       this.problemRows = new Set();
       this.notes = [];
       this.total = 0;
-      this.file(maxRows);
-      if (!this.problems.length) {
-        rows.forEach((row) => this.row(row));
-        if (!arePasswordsMade) this.passwords();
-        this.others();
+    }
+
+    /* A slice at a time, so that the tab can be used meanwhile; false where nobody asks any more. */
+    async run(isAsked) {
+      this.file(this.maxRows);
+      if (this.problems.length) return true;
+      for (let at = 0; at < this.rows.length; at += ROWS_A_SLICE) {
+        this.rows.slice(at, at + ROWS_A_SLICE).forEach((row) => this.row(row));
+        await new Promise((resolve) => { setTimeout(resolve); });
+        if (!isAsked()) return false;
       }
+      if (!this.arePasswordsMade) this.passwords();
+      this.others();
+      return true;
     }
 
     problem(text, row) {
@@ -456,6 +465,10 @@
         [keywords, isEmpty, length > 10_000 && length, this.arePasswordsMade, this.ignores, this.files, this.fileFault]);
       if (depends === this.checkedFor) return;
       this.checkedFor = depends;
+      this.checking = this.checkRows(depends);
+    }
+
+    async checkRows(depends) {
       const problems = this.one("[data-problems]");
       const facts = this.one("[data-facts]");
       this.found = null;
@@ -471,6 +484,9 @@
         columns: this.columns, rows: this.rows, written: this.written, ignores: this.ignores,
         arePasswordsMade: this.arePasswordsMade, maxRows: Number(this.root.dataset.maxRows),
       });
+      facts.append(element("p", "Checking every row…", "hint"));
+      if (!await found.run(() => depends === this.checkedFor)) return;
+      facts.replaceChildren();
       this.found = found;
       if (found.total) {
         const rows = found.problemRows.size;
@@ -519,13 +535,16 @@
 
     async submit(event) {
       event.preventDefault();
-      if (this.job) return;
+      if (this.job || this.isChecking) return undefined;
+      this.isChecking = true;
       this.look();
+      await this.checking;
+      this.isChecking = false;
       const { elements } = this.options;
       if (this.written.isEmpty) return this.refuse("Write what the secure page says.", this.text);
       if (this.written.hasStrayBraces) return this.refuse("Correct the keyword in the text.", this.text);
       if (!this.rows) return this.refuse("Choose the file of recipients.", this.file);
-      if (this.found.total) return this.refuse("Correct the file first: what is wrong stands above.", this.file);
+      if (!this.found || this.found.total) return this.refuse("Correct the file first: what is wrong stands above.", this.file);
       if (this.arePasswordsMade && !this.arePasswordsSaved) {
         return this.refuse("Download the passwords first: nobody can tell you them later.", this.one("[data-save-passwords]"));
       }

@@ -106,9 +106,8 @@
       PostmanText.show(html, opened.querySelector("[data-text]"));
       this.root.remove();
       opened.hidden = false;
-      document.querySelector("h1").hidden = true;
       opened.querySelector("[data-print]").addEventListener("click", () => window.print());
-      opened.querySelector("h2").focus();
+      opened.querySelector("h1").focus();
       window.scrollTo(0, 0);
     }
   }
