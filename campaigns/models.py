@@ -22,6 +22,7 @@ from django.utils.html import format_html
 
 from campaigns import passcodes, sms, templating
 from campaigns.addresses import AddressField
+from campaigns.telegram import texts
 from postman.accounts.models import Agency, User
 from postman.crypto import EncryptedTextField
 from postman.ids import PublicIdModel, new_id, now_ms
@@ -87,7 +88,9 @@ class Campaign(PublicIdModel):
         max_length=20, choices=RecipientType.choices, default=RecipientType.PUBLIC
     )
     sender_id = models.CharField(
-        max_length=20, blank=True, help_text="What the handset shows as the sender of an SMS."
+        max_length=40,
+        blank=True,
+        help_text="What the handset shows as the sender: of an SMS, or the name of a bot.",
     )
     may_allow_ranges = models.BooleanField(
         default=False,
@@ -113,6 +116,7 @@ class Campaign(PublicIdModel):
 
     if TYPE_CHECKING:
         email_draft: EmailDraft
+        telegram_draft: TelegramDraft
         whatsapp_choice: WhatsappChoice
         memberships: RelatedManager[Membership]
         api_keys: RelatedManager[ApiKey]
@@ -158,6 +162,8 @@ class Campaign(PublicIdModel):
         """The names to fill in, in order of appearance: the same in every language (v2-sms §6.6)."""
         if self.channel == Channel.EMAIL:
             return list(self.email_draft.variables)
+        if self.channel == Channel.TELEGRAM:
+            return texts.variables(self.telegram_draft.body)
         return templating.variables(next(iter(self.bodies.values())).body)
 
     @property
@@ -167,6 +173,10 @@ class Campaign(PublicIdModel):
     @property
     def is_whatsapp(self) -> bool:
         return self.channel == Channel.WHATSAPP
+
+    @property
+    def is_telegram(self) -> bool:
+        return self.channel == Channel.TELEGRAM
 
     @property
     def is_for_staff(self) -> bool:
@@ -406,6 +416,95 @@ class WhatsappBody(models.Model):
 
     def __str__(self) -> str:
         return f"WhatsApp body {self.body_id}"
+
+
+class TelegramBot(models.Model):
+    """A bot of an officer's, under a label. People allow it to write to them; its token lets us."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="telegram_bots")
+    label = models.CharField(max_length=50)
+    bot_id = models.BigIntegerField(help_text="Telegram's own id of it.")
+    username = models.CharField(max_length=32)
+    token = EncryptedTextField()
+    # What Telegram shows with each update, so that nobody else can tell us of any.
+    webhook_secret = EncryptedTextField()
+    verified_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "label"],
+                condition=models.Q(removed_at=None),
+                name="an_officer_gives_each_bot_its_own_label",
+            ),
+            # It has one webhook, and so one place that hears who subscribes.
+            models.UniqueConstraint(
+                fields=["bot_id"],
+                condition=models.Q(removed_at=None),
+                name="a_bot_belongs_to_one_officer",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"@{self.username}"
+
+    @property
+    def invite_url(self) -> str:
+        """Where people open it, to subscribe."""
+        return f"https://t.me/{self.username}"
+
+
+class TelegramSubscriber(models.Model):
+    """Which Telegram account a phone number has, as its holder told one of our bots."""
+
+    phone = models.CharField(max_length=15, unique=True)
+    telegram_id = models.BigIntegerField(unique=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"subscriber {self.pk}"
+
+
+class BotSubscription(models.Model):
+    """Somebody lets a bot write to them."""
+
+    bot = models.ForeignKey(TelegramBot, models.CASCADE, related_name="subscriptions")
+    subscriber = models.ForeignKey(TelegramSubscriber, models.CASCADE, related_name="subscriptions")
+    created_at = models.DateTimeField(default=timezone.now)
+    # Telegram lets a bot write to one person once a second.
+    free_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bot", "subscriber"], name="one_subscription_per_person_and_bot"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"subscription {self.pk}"
+
+
+class TelegramDraft(models.Model):
+    """The message of a Telegram campaign as it is being written, and the bot that it comes from.
+
+    The bot is chosen with the campaign and never changed. Each save counts the version up.
+    """
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="telegram_draft"
+    )
+    bot = models.ForeignKey(TelegramBot, models.PROTECT, related_name="drafts")
+    version = models.PositiveIntegerField(default=1)
+    body = models.TextField(blank=True, help_text="As `telegram.texts.clean` left it.")
+    updated_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"draft {self.version} of {self.campaign_id}"
 
 
 def image_storage() -> Storage:

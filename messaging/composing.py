@@ -11,6 +11,7 @@ from campaigns import passcodes
 from campaigns.email import pinning, sanitising, senders, theme
 from campaigns.email.composing import Composed
 from campaigns.models import Channel, EmailBody, TemplateBody, WhatsappBody
+from campaigns.telegram import texts
 from messaging import unsubscribing
 from messaging.channels.base import Attachment, Mail, TemplateMessage
 from messaging.models import Transactional
@@ -22,6 +23,8 @@ def content(
     """What is sent; raises `MissingValue` of the channel's own templating, or KeyError."""
     if kind == Channel.WHATSAPP:
         return template_message(body_id, values)
+    if kind == Channel.TELEGRAM:
+        return texts.render(_body(body_id).body, values, recipient)
     if kind != Channel.EMAIL:
         return _body(body_id).full_message(values)
     email, composed = _email(body_id)

@@ -23,15 +23,17 @@ from django.db import DataError, InterfaceError, OperationalError, connection, t
 from django.utils import timezone
 
 from campaigns.models import Channel as Kind
-from messaging import composing, pacing
+from messaging import chats, composing, pacing
 from messaging.channels import meaning_of
 from messaging.channels.base import (
     DELIVERY_ERRORS,
     ERRORS,
     Accepted,
+    ChatMessage,
     Mail,
     Outcome,
     Outgoing,
+    OutgoingChat,
     OutgoingMail,
     OutgoingTemplate,
     Rejected,
@@ -219,6 +221,9 @@ def mend_counters(campaign_id: UUID, batch_id: UUID | None) -> dict[str, int]:
 # --- Claim ----------------------------------------------------------------------------------------
 
 
+Content = str | Mail | TemplateMessage | ChatMessage
+
+
 class Claimed(NamedTuple):
     """A message that this process, and no other, hands to the provider now."""
 
@@ -228,7 +233,7 @@ class Claimed(NamedTuple):
     recipient: str
     lease_until: datetime
     # None: it could not be put together, so it fails instead of being sent.
-    content: str | Mail | TemplateMessage | None
+    content: Content | Rejected | None
 
 
 @transaction.atomic
@@ -243,6 +248,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
     found = _due_of(batch_id, now, limit)
     found = _without_suppressed(found, batch_id, now)
     due = _in_pace(found if batch_id else _light_enough(found), batch_id, now)
+    due = chats.one_a_second(found, due, now)
     if not due:
         return []
     with connection.cursor() as cursor:
@@ -288,6 +294,7 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
         changes = {status: -n for status, n in before.items()} | {"sending": before.total()}
         count(campaign_id, batch_id, changes)
     own = composing.own_contents([row[6] for row in rows if row[2] is None])
+    reached = chats.reached((row[1], row[3]) for row in rows)
     return [
         Claimed(
             attempt_id,
@@ -295,7 +302,9 @@ def claim(batch_id: UUID | None, limit: int = CHUNK) -> list[Claimed]:
             batch_id,
             recipient,
             lease_until,
-            _content(campaign_id, body, recipient, values) if body else own.get(message_id),
+            reached.into(campaign_id, recipient, _content(campaign_id, body, recipient, values))
+            if body
+            else own.get(message_id),
         )
         for attempt_id, campaign_id, body, recipient, values, _, message_id in rows
     ]
@@ -307,6 +316,7 @@ class Due:
     campaign_id: UUID
     segments: int
     is_urgent: bool
+    recipient: str
 
 
 def _due_of(batch_id: UUID | None, now: datetime, limit: int) -> list[Due]:
@@ -317,14 +327,14 @@ def _due_of(batch_id: UUID | None, now: datetime, limit: int) -> list[Due]:
             SELECT campaign_id FROM messaging_batch
             WHERE id = %(batch)s AND stopped_at IS NULL FOR SHARE
         )
-        SELECT m.id, open.campaign_id, m.segments, false
+        SELECT m.id, open.campaign_id, m.segments, false, m.recipient
         FROM open, messaging_message m
         WHERE batch_id = %(batch)s AND status IN ('created', 'enqueued')
             AND (due_at IS NULL OR due_at <= %(now)s)
         ORDER BY m.id LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED
     """
     single_lane = """
-        SELECT m.id, m.campaign_id, m.segments, campaign.is_urgent
+        SELECT m.id, m.campaign_id, m.segments, campaign.is_urgent, m.recipient
         FROM messaging_message m JOIN campaigns_campaign campaign ON campaign.id = m.campaign_id
         WHERE batch_id IS NULL AND status IN ('created', 'enqueued')
             AND (due_at IS NULL OR due_at <= %(now)s)
@@ -493,6 +503,8 @@ def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
     for message in claimed:
         if message.content is None:
             known.append((message, Rejected("server_unknown_error")))
+        elif isinstance(message.content, Rejected):
+            known.append((message, message.content))
         elif error := _simulated(message.recipient):
             known.append((message, Rejected(error)))
         else:
@@ -512,11 +524,16 @@ def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
     return UnderWay(known, sent, start(_all_at_once(sends)))
 
 
-def _outgoing(account: str, message: Claimed) -> Outgoing | OutgoingMail | OutgoingTemplate:
+def _outgoing(
+    account: str, message: Claimed
+) -> Outgoing | OutgoingMail | OutgoingTemplate | OutgoingChat:
     if isinstance(message.content, Mail):
         return OutgoingMail(message.attempt_id, message.recipient, message.content)
     if isinstance(message.content, TemplateMessage):
         return OutgoingTemplate(message.attempt_id, message.recipient, message.content)
+    if isinstance(message.content, ChatMessage):
+        return OutgoingChat(message.attempt_id, message.recipient, message.content)
+    assert not isinstance(message.content, Rejected)  # which nobody hands over
     return Outgoing(
         message.attempt_id,
         message.recipient,
@@ -582,7 +599,7 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
     """Write down the outcomes of a chunk: attempts, messages and counters in one transaction."""
     changes = [_change(claimed, outcome) for claimed, outcome in results]
     holds: dict[UUID, datetime] = {}
-    for (claimed, _), change in zip(results, changes, strict=True):
+    for (claimed, outcome), change in zip(results, changes, strict=True):
         if claimed.batch_id and change.again_at:
             is_personal = isinstance(outcome, Throttled) and outcome.is_personal
             until = EVER if is_personal else change.again_at
@@ -592,13 +609,19 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
             hold = {} if until == EVER else {"hold_until": until}
             Batch.objects.filter(id=batch_id).update(**hold, dispatched_at=None)
         apply(changes)
+        chats.end_with_those_who_left(
+            (claimed.campaign_id, claimed.content.chat_id, outcome)
+            for claimed, outcome in results
+            if isinstance(claimed.content, ChatMessage)
+        )
 
 
 def _change(claimed: Claimed, outcome: Outcome) -> Change:
     attempt_id, lease_until = claimed.attempt_id, claimed.lease_until
     match outcome:
-        case Accepted(reference):
-            return Change(attempt_id, Status.SENT, reference=reference)
+        case Accepted(reference, is_final):
+            status = Status.SUCCESS if is_final else Status.SENT
+            return Change(attempt_id, status, reference=reference)
         case Rejected(code, provider_code=provider_code) if code in ERRORS:
             return Change(attempt_id, Status.FAILURE, code, provider_code)
         case Rejected(code):

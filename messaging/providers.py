@@ -15,10 +15,11 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from campaigns.models import Campaign, TwilioCredentials
+from campaigns.models import Campaign, TelegramDraft, TwilioCredentials
 from campaigns.models import Channel as Kind
 from messaging.channels import get_channel
 from messaging.channels.base import Channel
+from messaging.channels.telegram import MESSAGES_PER_SECOND
 
 T = TypeVar("T")
 
@@ -28,6 +29,9 @@ PUBLIC_ACCOUNT = "gov"
 EMAIL_ACCOUNT = "email"
 # And all WhatsApp messages through one number.
 WHATSAPP_ACCOUNT = "whatsapp"
+
+# What the accounts of Telegram's bots begin with.
+TELEGRAM = "tg:"
 
 
 @lru_cache(maxsize=4096)
@@ -44,8 +48,21 @@ def account_of(campaign_id: UUID) -> str:
         return EMAIL_ACCOUNT
     if kind == Kind.WHATSAPP:
         return WHATSAPP_ACCOUNT
+    if kind == Kind.TELEGRAM:
+        return telegram_account(bot_of(campaign_id))
     own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
     return str(own.first() or PUBLIC_ACCOUNT)
+
+
+@lru_cache(maxsize=4096)
+def bot_of(campaign_id: UUID) -> UUID:
+    """The bot that a Telegram campaign is sent by: chosen with it, and never changed."""
+    return TelegramDraft.objects.values_list("bot_id", flat=True).get(campaign=campaign_id)
+
+
+def telegram_account(bot_id: UUID) -> str:
+    """Each bot has a pace, and connections, of its own."""
+    return f"{TELEGRAM}{bot_id.hex}"
 
 
 def rate_of(account: str) -> float | None:
@@ -54,6 +71,8 @@ def rate_of(account: str) -> float | None:
         return settings.EMAILS_PER_SECOND
     if account == WHATSAPP_ACCOUNT:
         return settings.WHATSAPP_MESSAGES_PER_SECOND
+    if account.startswith(TELEGRAM):
+        return MESSAGES_PER_SECOND
     if account == PUBLIC_ACCOUNT:
         return settings.SMS_SEGMENTS_PER_SECOND
     found = TwilioCredentials.objects.filter(id=account).values_list("segments_per_second")
@@ -76,6 +95,8 @@ def _new_channel(account: str) -> Channel:
         return get_channel("email")
     if account == WHATSAPP_ACCOUNT:
         return get_channel("whatsapp")
+    if account.startswith(TELEGRAM):
+        return get_channel("telegram")
     if account == PUBLIC_ACCOUNT:
         return get_channel("sms")
     credentials = TwilioCredentials.objects.get(id=account)

@@ -76,6 +76,24 @@ class OutgoingTemplate:
     template: TemplateMessage
 
 
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """A message into a chat of a bot's, in the HTML that its provider knows."""
+
+    chat_id: int
+    html: str = field(repr=False)
+    token: str = field(repr=False)  # what the bot speaks with
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingChat:
+    """One attempt at such a message."""
+
+    attempt_id: UUID
+    recipient: str
+    message: ChatMessage
+
+
 # What came of it ---------------------------------------------------------------------------
 # The difference that matters: after Throttled and Unavailable the provider certainly does not
 # have the message and it may be sent again; after Unknown only the provider can say.
@@ -83,9 +101,11 @@ class OutgoingTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has it, under this reference."""
+    """The provider has it, under this reference. `is_final`: it tells nothing more of a message
+    that it took, so this is the end of it."""
 
     reference: str
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -329,6 +329,7 @@ AWS_REGION = env.str("AWS_REGION", "ap-southeast-1")
 DEMO_OFFICER = ""  # whom the sign-in page of the demo names
 SANDBOX_URL = ""  # set only where the providers are the sandbox's
 TWILIO_BASE_URL = ""  # Twilio itself
+TELEGRAM_BASE_URL = ""  # Telegram itself
 
 # A batch of emails is halted at more than so many addresses that do not exist, if these are also
 # more than this part of those whose outcome is known (`messaging.halting`).

@@ -44,6 +44,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
 TWILIO_BASE_URL = SANDBOX_URL
+TELEGRAM_BASE_URL = SANDBOX_URL
 # The sandbox is all name servers too, at the UDP side of its port.
 DNS_NAMESERVERS = ["127.0.0.1"]
 DNS_PORT = urlsplit(SANDBOX_URL).port or 53
@@ -89,6 +90,10 @@ CHANNELS = {
             "verify_token": constants.WHATSAPP_VERIFY_TOKEN,
             "base_url": SANDBOX_URL,
         },
+    },
+    "telegram": {
+        "BACKEND": "messaging.channels.telegram.Telegram",
+        "OPTIONS": {"base_url": SANDBOX_URL},
     },
 }
 if POSTMAN_ENVIRONMENT == "loadtest":

@@ -97,6 +97,8 @@ else:
             },
         },
     }
+    # Each bot brings a token of its own.
+    CHANNELS["telegram"] = {"BACKEND": "messaging.channels.telegram.Telegram"}
     # Where Postman has no number at WhatsApp, nobody is offered it.
     if _number := env.str("WHATSAPP_PHONE_NUMBER_ID", ""):
         CHANNELS["whatsapp"] = {

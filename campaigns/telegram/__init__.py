@@ -1,0 +1,1 @@
+"""Messages that a bot writes to those who let it: bots, subscribers, texts."""
