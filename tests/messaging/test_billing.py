@@ -9,10 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from campaigns.email import pinning
 from campaigns.membership import delete_campaign
 from campaigns.models import Campaign
 from messaging import billing, tasks
-from messaging.models import Charge, ChargedDay
+from messaging.models import Charge, ChargedDay, Message
 from postman.accounts.models import AuditEvent
 from postman.ids import first_id_of
 from tests.factories import CampaignFactory, UserFactory
@@ -88,6 +89,23 @@ def test_a_day_is_charged_by_segment_country_and_outcome(campaign):
         (True, "server_unknown_error", 1, 7, 0),
         (True, "success", 2, 3, 138_000),
     ]
+
+
+def test_emails_cost_nothing(email_campaign):
+    body = pinning.pin(email_campaign)
+    message = Message.objects.create(
+        campaign=email_campaign,
+        template_body=body,
+        creator=email_campaign.creator,
+        recipient="mei@example.org",
+        values={},
+        segments=1,
+    )
+    sent(email_campaign, message=message)
+
+    billing.charge_days(seconds=10)
+
+    assert not Charge.objects.exists()
 
 
 def test_each_try_is_charged_by_its_own_outcome(campaign):
