@@ -14,6 +14,7 @@ from uuid import UUID
 from django.core.files import File
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
@@ -31,11 +32,16 @@ LEASE = timedelta(minutes=15)
 _SALT = "messaging.reports"
 
 
+def kept_until(campaign: Campaign, batch: Batch | None) -> datetime | None:
+    """When the recipients of this file (without one, the last of all) are erased."""
+    sent = Batch.objects.filter(campaign=campaign, status__in=SENT_STATUSES)
+    last = batch.accepted_at if batch else sent.aggregate(at=Max("accepted_at"))["at"]
+    return retention.kept_until(campaign, last) if last else None
+
+
 def check_kept(campaign: Campaign, batch: Batch | None) -> None:
-    """Raise Refused where the recipients of this file are erased."""
-    if batch is None or batch.accepted_at is None:
-        return
-    until = retention.kept_until(campaign, batch.accepted_at)
+    """Raise Refused where they are."""
+    until = kept_until(campaign, batch)
     if until and until <= timezone.now():
         local = timezone.localtime(until)
         raise Refused(

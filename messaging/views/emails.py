@@ -18,7 +18,7 @@ from campaigns.access import campaign_for
 from campaigns.email import pinning, theme
 from campaigns.email.composing import Parts
 from campaigns.models import Channel, EmailBody, Membership
-from messaging import readiness, reports, retention, sending, unsubscribing
+from messaging import readiness, reports, sending, unsubscribing
 from messaging.forms import EmailScheduleForm, EmailTestForm, ReviewForm
 from messaging.models import Batch, EmailTest, Message, StagedRow, Suppression
 from messaging.states import EMAIL_GROUPS
@@ -130,8 +130,7 @@ def numbers(by_status: Mapping[str, int]) -> list[tuple[str, str, int]]:
 
 def sent_facts(batch: Batch) -> dict[str, Any]:
     """What the page of a file that was sent says beside its numbers."""
-    assert batch.accepted_at
-    until = retention.kept_until(batch.campaign, batch.accepted_at)
+    until = reports.kept_until(batch.campaign, batch)
     return {
         "until": until,
         "is_erased": bool(until and until <= timezone.now()),

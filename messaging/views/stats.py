@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import BigIntegerField, Max, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, TruncDay, TruncHour
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Membership
-from messaging import reports, retention
+from messaging import reports
 from messaging.models import SENT_STATUSES, Batch, Counter, CounterQuerySet
 from messaging.states import EMAIL_GROUPS, PAGE_GROUPS
 
@@ -119,6 +119,7 @@ def _email_stats(
     if not membership.sees_only_own:
         counts["unsubscribed"] = unsubscribed_from(campaign).count()
     by_day = request.GET.get("by") == "day"
+    until = reports.kept_until(campaign, None)
     context = {
         "campaign": campaign,
         "membership": membership,
@@ -129,18 +130,12 @@ def _email_stats(
         "ends": _rows_of(ENDS, counts),
         "by_day": by_day,
         "series": _by_day(counters) if by_day else _by_hour(counters),
-        "until": _kept_until(campaign, membership),
+        "until": until,
+        "is_erased": bool(until and until <= timezone.now()),
         "large": reports.LARGE,
         "updated_at": timezone.now(),
     }
     return render(request, "messaging/email_stats.html", context)
-
-
-def _kept_until(campaign: Campaign, membership: Membership) -> datetime | None:
-    """When the last of those who were written to is forgotten."""
-    sent = Batch.objects.visible_to(membership).filter(status__in=SENT_STATUSES)
-    last = sent.aggregate(Max("accepted_at"))["accepted_at__max"]
-    return retention.kept_until(campaign, last) if last else None
 
 
 def _rows_of(meanings: list[tuple[str, str, str]], counts: Mapping[str, int]) -> list[Any]:

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -11,6 +12,7 @@ from campaigns.models import EmailDraft
 from messaging import delivery, sending
 from messaging.models import Batch, Message, StagedRow, Suppression
 from postman.errors import Refused
+from tests.factories import UserFactory
 from tests.messaging.emails import edit, expanded, mark_tested, ready_batch
 from tests.messaging.rows import make_attempt, member
 
@@ -116,6 +118,40 @@ def test_a_restricted_member_is_never_led_to_a_message_they_may_not_write(
     answer = client_of(clerk).get(reverse("campaign", args=[email_campaign.pk]))
 
     assert answer.url == reverse("compose-multiple", args=[email_campaign.pk])
+
+
+OF_A_BATCH = ["batch", "batch-preview", "batch-test", "email-report"]
+ORDERS = ["email-report-order", "batch-send", "batch-schedule"]
+
+
+@pytest.mark.parametrize("name", [*OF_A_BATCH, *ORDERS, "message-email"])
+def test_to_a_stranger_nothing_of_an_email_campaign_exists(client_of, email_campaign, name):
+    batch = sent_batch(email_campaign)
+    of = batch.messages.first() if name == "message-email" else batch
+    url = reverse(name, args=[email_campaign.pk, of.pk])
+    stranger = client_of(UserFactory())
+
+    answer = stranger.post(url) if name in ORDERS else stranger.get(url)
+
+    assert answer.status_code == 404
+    assert Client().get(url).status_code in (302, 405)
+
+
+@pytest.mark.parametrize("name", [*OF_A_BATCH, *ORDERS, "message-email"])
+def test_a_restricted_member_finds_nothing_of_others(client_of, email_campaign, name):
+    batch = sent_batch(email_campaign)
+    of = batch.messages.first() if name == "message-email" else batch
+    url = reverse(name, args=[email_campaign.pk, of.pk])
+    clerk = client_of(member(email_campaign, "member_restricted"))
+
+    answer = clerk.post(url) if name in ORDERS else clerk.get(url)
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_nothing_is_done_by_following_a_link(client, email_campaign, name):
+    assert client.get(url_of(ready_batch(email_campaign), name)).status_code == 405
 
 
 # Recipients --------------------------------------------------------------------------------

@@ -173,6 +173,20 @@ def test_a_report_whose_time_is_over_says_so(client_of, officer, batch):
     assert answer.redirect_chain == [(url_of(batch, "batch"), 302)]
 
 
+def test_once_all_are_erased_the_report_of_the_campaign_is_offered_no_more(
+    client_of, officer, batch
+):
+    stats = reverse("campaign-stats", args=[batch.campaign_id])
+    with time_machine.travel(batch.accepted_at + timedelta(days=31)):
+        client = client_of(officer)
+        html = client.get(stats).content.decode()
+        answer = client.get(reverse("campaign-email-report", args=[batch.campaign_id]))
+
+    assert "The report was available until" in html
+    assert "Download report" not in html
+    assert answer.url == stats
+
+
 # In the background -------------------------------------------------------------------------
 
 
