@@ -71,6 +71,12 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 class Campaign(PublicIdModel):
     id_prefix = "campaign"
 
+    # v1's ids are whole numbers.
+    number = models.BigIntegerField(
+        unique=True,
+        editable=False,
+        db_default=models.Func(models.Value("campaigns_campaign_number_seq"), function="nextval"),
+    )
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="campaigns")
     creator = models.ForeignKey(User, models.PROTECT, related_name="+")
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.SMS)
