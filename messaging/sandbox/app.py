@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from . import ses, ses_identities, twilio, whatsapp, wire
+from . import ses, ses_identities, telegram, twilio, whatsapp, wire
 from .callbacks import Reporter
 from .control import Controls
 from .log import Log
 from .name_server import Zone
-from .numbers import BY_NUMBER, WHATSAPP_BY_NUMBER
+from .numbers import BY_NUMBER, TELEGRAM_BY_NUMBER, WHATSAPP_BY_NUMBER
 from .pages import create_pages
 from .sns import PATH as SNS
 from .sns import Topic
@@ -51,6 +52,7 @@ class Sandbox:
         self.receiver = Receiver()
         self.zone = Zone(directory)
         self.identities = ses_identities.Identities(self.zone, directory)
+        self.bots = telegram.Bots(directory)
         self.app_url = app_url
         self._pages = create_pages(self)
 
@@ -62,6 +64,8 @@ class Sandbox:
             await self._provider(self._answer_ses, _SES_FATES, scope, receive, send)
         elif whatsapp.PATH.fullmatch(path):
             await self._provider(self._answer_whatsapp, whatsapp.FATES, scope, receive, send)
+        elif telegram.PATH.fullmatch(path):
+            await self._provider(self._answer_telegram, telegram.FATES, scope, receive, send)
         elif path.startswith(SNS):
             status, answer, kind = self.topic.answer(path, scope["query_string"].decode())
             headers = ((b"content-type", kind.encode()),)
@@ -83,7 +87,7 @@ class Sandbox:
             if fate in fates:
                 raise fates[fate]
             status, answer, own_fate = respond(scope, body)
-        except (twilio.Refused, ses.Refused, whatsapp.Refused) as refused:
+        except (twilio.Refused, ses.Refused, whatsapp.Refused, telegram.Refused) as refused:
             headers = getattr(refused, "headers", wire.JSON)
             await wire.answer(send, refused.status, refused.body, headers)
             return
@@ -148,6 +152,30 @@ class Sandbox:
         entry = self.log.append(entry)
         self.reporter.schedule(entry)
         return 200, whatsapp.answer(entry), own_fate
+
+    def _answer_telegram(self, scope: Scope, body: bytes) -> tuple[int, bytes, str]:
+        bot, method, asked = telegram.read_call(scope, body)
+        if method == "getMe":
+            me = {"id": int(bot), "is_bot": True, "username": telegram.username(bot)}
+            return 200, telegram.result(me), ""
+        if method == "setWebhook":
+            self.bots.connect(bot, str(asked.get("url")), str(asked.get("secret_token") or ""))
+        elif method == "deleteWebhook":
+            self.bots.disconnect(bot)
+        elif method == "sendMessage":
+            return self._take_chat_message(bot, asked)
+        elif method != "setMyCommands":
+            raise telegram.Refused(404, "Not Found")
+        return 200, telegram.result(True), ""
+
+    def _take_chat_message(self, bot: str, asked: dict[str, Any]) -> tuple[int, bytes, str]:
+        entry = telegram.check_message(bot, asked)
+        number = TELEGRAM_BY_NUMBER.get(entry["to"])
+        own_fate = number.fate if number else ""
+        if own_fate in telegram.FATES:
+            raise telegram.FATES[own_fate]
+        entry = self.log.append(entry)
+        return 200, telegram.message(bot, entry), own_fate
 
 
 _TWILIO_FATES = {

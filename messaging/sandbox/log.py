@@ -22,7 +22,7 @@ STATUSES = (
     *("opened", "bounced", "complained", "rejected"),  # emails only
     "read",  # WhatsApp only
 )
-CHANNELS = ("sms", "email", "whatsapp")
+CHANNELS = ("sms", "email", "whatsapp", "telegram")
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 FINAL = RANK["delivered"]
 
@@ -200,6 +200,8 @@ class Log:
     def _sid(self, seq: int, channel: str) -> str:
         if channel == "sms":
             return f"SM{seq:08x}{self._nonce}"
+        if channel == "telegram":
+            return str(seq)
         if channel == "whatsapp":
             named = base64.b64encode(f"{seq:016x}{self._nonce}".encode()).decode()
             return f"wamid.{named}"

@@ -149,3 +149,13 @@ WHATSAPP_NUMBERS = (
     Number("+6581120034", "refused", 131056, "Too many messages to this one person"),
 )
 WHATSAPP_BY_NUMBER = {number.to: number for number in WHATSAPP_NUMBERS}
+
+# Of Telegram: what it answers a bot that writes to these people, who may subscribe all the same.
+TELEGRAM_NUMBERS = (
+    Number("+6581130001", "refused", 403, "Has blocked the bot"),
+    Number("+6581130002", "refused", 400, "Telegram does not find the chat"),
+    Number("+6581130031", "fate", 429, "Always told to slow down", "429"),
+    Number("+6581130032", "fate", 500, "Telegram always breaks (HTTP 500)", "5xx"),
+    Number("+6581130033", "fate", 0, "Taken, but the connection drops before the answer", "lost"),
+)
+TELEGRAM_BY_NUMBER = {number.to: number for number in TELEGRAM_NUMBERS}

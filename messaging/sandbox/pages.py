@@ -29,7 +29,13 @@ from starlette.staticfiles import StaticFiles
 from . import constants, name_server_pages, whatsapp
 from .control import InvalidControl
 from .log import CHANNELS
-from .numbers import MAILBOXES, NUMBERS, TWILIO_MESSAGES, WHATSAPP_NUMBERS
+from .numbers import (
+    MAILBOXES,
+    NUMBERS,
+    TELEGRAM_NUMBERS,
+    TWILIO_MESSAGES,
+    WHATSAPP_NUMBERS,
+)
 
 if TYPE_CHECKING:
     from .app import Sandbox
@@ -61,6 +67,7 @@ def create_pages(sandbox: Sandbox) -> Starlette:
             Route("/outbox/{seq:int}/html", pages.mail_html),
             Route("/outbox/{seq:int}/frame", pages.mail_frame),
             Route("/whatsapp.json", pages.write_to_whatsapp, methods=["POST"]),
+            Route("/telegram.json", pages.write_to_bot, methods=["GET", "POST"]),
             Route("/webhooks", pages.webhooks, methods=["GET", "POST"]),
             Route("/webhooks.json", pages.webhooks_json),
             Route("/webhooks/{name}", pages.take_webhook, methods=["POST"]),
@@ -109,6 +116,7 @@ class Pages:
             numbers=NUMBERS,
             mailboxes=MAILBOXES,
             whatsapp_numbers=WHATSAPP_NUMBERS,
+            telegram_numbers=TELEGRAM_NUMBERS,
             twilio_messages=TWILIO_MESSAGES,
             credentials=constants,
             app_url=self._sandbox.app_url,
@@ -180,6 +188,31 @@ class Pages:
         call = whatsapp.text_call(endpoint, str(asked.get("from")), str(asked.get("text")))
         return _json({"status": await self._sandbox.reporter.post(call)})
 
+    async def write_to_bot(self, request: Request) -> Response:
+        """`{"bot": 700000001, "phone": "6581230001", "does": "share"}`: somebody starts a bot
+        (`/start`), shares their contact, forwards another's, blocks the bot, or writes something.
+        `phones` for many. GET shows the bots."""
+        if request.method == "GET":
+            bots = self._sandbox.bots.all()
+            return _json(
+                {"bots": [{k: v for k, v in bot.items() if k != "secret_token"} for bot in bots]}
+            )
+        asked = await _read_json(request)
+        if not isinstance(asked, dict):
+            raise BadRequest("give an object")
+        phones = [str(phone) for phone in asked.get("phones") or [asked.get("phone")]]
+        statuses = []
+        for phone in phones:
+            if not (phone.isascii() and phone.isdigit()):
+                raise BadRequest("phone must be digits")
+            call = self._sandbox.bots.update_of(
+                str(asked.get("bot")), phone, str(asked.get("does"))
+            )
+            if call is None:
+                raise BadRequest("nobody has connected this bot: GET shows those that are")
+            statuses.append(await self._sandbox.reporter.post(call))
+        return _json({"status": statuses[-1], "statuses": statuses})
+
     async def webhooks(self, request: Request) -> Response:
         """What was told, and the form that takes a secret to check it with."""
         switches = self._sandbox.controls.values["webhooks"]
@@ -233,6 +266,7 @@ class Pages:
         self._sandbox.receiver.clear()
         self._sandbox.zone.clear()
         self._sandbox.identities.clear()
+        self._sandbox.bots.clear()
         return _json(self._sandbox.controls.values)
 
     async def flush(self, request: Request) -> Response:

@@ -102,6 +102,11 @@ class SandboxProcess:
         """What SES says of an identity, whatever DNS has; "" lets it look again."""
         self._call("POST", "/identities.json", {"name": identity, "state": state})
 
+    def write_to_bot(self, bot: int, phone: str, does: str) -> int:
+        """Somebody writes to a bot, shares their contact (`share`)…; how the update was met."""
+        asked = {"bot": bot, "phone": phone, "does": does}
+        return self._call("POST", "/telegram.json", asked)["status"]
+
     def outbox(
         self,
         to: str | None = None,

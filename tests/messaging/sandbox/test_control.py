@@ -154,7 +154,7 @@ def test_the_summary_shows_what_was_accepted_twice(client, sandbox, receiver):
     summary = sandbox.summary()
 
     assert summary["accepted"] == 3
-    assert summary["by_channel"] == {"sms": 3, "email": 0, "whatsapp": 0}
+    assert summary["by_channel"] == {"sms": 3, "email": 0, "whatsapp": 0, "telegram": 0}
     assert summary["distinct"] == 2
     assert summary["same_to_and_text"] == 1
     assert summary["same_callback"] == 1
