@@ -22,7 +22,9 @@ from messaging.models import (
     ProtectedMessage,
     RetentionMark,
     StagedRow,
+    TransactionalFile,
 )
+from messaging.states import TERMINAL, Status
 from postman.ids import now_ms, parse_public_id
 
 CHUNK = 5_000
@@ -199,6 +201,9 @@ def _erase_chunk(campaign_id: UUID, before: datetime, rested: datetime, size: in
                 INSERT INTO messaging_counter (campaign_id, batch_id, hour, status, n)
                 SELECT %(campaign)s, batch_id, date_trunc('hour', %(now)s), status, sum(n)
                 FROM moved GROUP BY batch_id, status
+            ), own_texts AS (
+                UPDATE messaging_transactional t SET content = '{}', attachments = NULL
+                FROM erased WHERE t.message_id = erased.id
             )
             SELECT created_at, id FROM erased ORDER BY place DESC LIMIT 1
             """,
@@ -218,6 +223,17 @@ def _erase_chunk(campaign_id: UUID, before: datetime, rested: datetime, size: in
     mark.created_at, mark.message_id = last
     mark.save(update_fields=["created_at", "message_id"])
     return True
+
+
+def erase_attached() -> int:
+    """Files of emails that have left or never will: nobody sends them again; returns how many.
+
+    Of an email with an unheard outcome they stay, as an officer may have it sent once more.
+    """
+    over = (*TERMINAL, Status.SENT, Status.SENT_TO_TELCO)
+    files = TransactionalFile.objects.filter(transactional__message__status__in=over)
+    erased, _ = files.delete()
+    return erased
 
 
 def _erase_files(campaign: Campaign, before: datetime) -> None:

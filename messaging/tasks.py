@@ -248,6 +248,7 @@ def forget() -> None:
     reports.forget(timezone.now())
     retention.discard_left_uploads(timezone.now())
     retention.erase_pages(timezone.now())
+    retention.erase_attached()
     WrongGuesses.objects.filter(hour__lt=timezone.now() - timedelta(days=1)).delete()
 
 

@@ -7,8 +7,8 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import billing, delivery, receipts, retention, sending, tasks
-from messaging.models import Attempt, Batch, Charge, Message, StagedRow
+from messaging import billing, delivery, receipts, retention, sending, tasks, transactional
+from messaging.models import Attempt, Batch, Charge, Message, StagedRow, TransactionalFile
 from messaging.states import Status
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -181,3 +181,40 @@ def test_no_number_is_erased_before_its_price_is_final(batch, thirty_days):
 
     assert len(erased()) == 4
     assert list(Charge.objects.values_list("is_local", "sends")) == [(True, 4)]
+
+
+# What systems send ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api_email(officer):
+    row = transactional.send_email(
+        officer, recipient="mei@example.org", subject="Result", body="<p>Negative</p>"
+    )
+    TransactionalFile.objects.create(
+        transactional=row, position=0, name="a.txt", content_type="text/plain", data=b"Negative"
+    )
+    return row
+
+
+def test_the_text_of_an_email_of_the_api_is_erased_with_its_recipient(api_email, sandbox, officer):
+    officer.agency.retention_days = 30
+    officer.agency.save()
+    delivery.send_chunk(None)
+
+    with later(days=31):
+        retention.erase(chunks=10)
+
+    api_email.refresh_from_db()
+    assert api_email.content == {}
+    assert api_email.message.recipient == ""
+
+
+def test_a_file_stays_until_its_email_has_left(api_email, sandbox):
+    retention.erase_attached()
+    assert TransactionalFile.objects.exists()
+
+    delivery.send_chunk(None)
+    retention.erase_attached()
+
+    assert not TransactionalFile.objects.exists()
