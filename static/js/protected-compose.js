@@ -150,7 +150,8 @@
       else if ([...key].length < SHORTEST) this.problem(`the password has fewer than ${SHORTEST} characters.`, row);
       else {
         const seen = ["recipient", ...this.written.keywords.filter((name) => name !== "password")];
-        const same = seen.find((name) => PostmanCrypto.normalised(row.values[name] ?? "", this.ignores).trim() === key);
+        const plain = PostmanCrypto.normalised(row.password, true);
+        const same = seen.find((name) => PostmanCrypto.normalised(row.values[name] ?? "", true) === plain);
         if (same) this.problem(`the password is the same as ${same}, which others may see.`, row);
       }
     }
