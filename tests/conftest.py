@@ -10,7 +10,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 from campaigns.models import Campaign
 from postman.accounts.models import User
-from tests.factories import AgencyFactory, CampaignFactory, EmailCampaignFactory, UserFactory
+from tests.factories import (
+    AgencyFactory,
+    CampaignFactory,
+    EmailCampaignFactory,
+    TelegramCampaignFactory,
+    UserFactory,
+)
 from tests.messaging.sandbox.process import SandboxProcess
 
 
@@ -77,6 +83,11 @@ def campaign(officer: User) -> Campaign:
             "malay": "{{name}}, jumpa di {{clinic}}.",
         },
     )
+
+
+@pytest.fixture
+def telegram_campaign(officer: User) -> Campaign:
+    return TelegramCampaignFactory(creator=officer, name="Clinic bot")
 
 
 @pytest.fixture

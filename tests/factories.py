@@ -3,10 +3,21 @@
 from typing import Any
 
 import factory
+from django.utils import timezone
 
 from campaigns.email import keywords
-from campaigns.models import Campaign, EmailDraft, Membership, Role, Template, TemplateBody
+from campaigns.models import (
+    Campaign,
+    EmailDraft,
+    Membership,
+    Role,
+    TelegramBot,
+    TelegramDraft,
+    Template,
+    TemplateBody,
+)
 from campaigns.sms import FOOTERS
+from campaigns.telegram import texts
 from postman.accounts.models import Agency, User
 
 
@@ -79,5 +90,42 @@ class EmailCampaignFactory(factory.django.DjangoModelFactory):
             updated_by=obj.creator,
             variables=[n for n in keywords.variables(*texts.values()) if n != "recipient"],
             **texts,
+        )
+        Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
+
+
+class TelegramBotFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = TelegramBot
+
+    owner = factory.SubFactory(UserFactory)
+    label = factory.Sequence(lambda n: f"bot-{n}")
+    bot_id = factory.Sequence(lambda n: 700000100 + n)
+    username = factory.LazyAttribute(lambda bot: f"sandbox_{bot.bot_id}_bot")
+    token = factory.LazyAttribute(lambda bot: f"{bot.bot_id}:{'a' * 35}")
+    webhook_secret = "a-secret-that-only-telegram-knows"
+    verified_at = factory.LazyFunction(timezone.now)
+
+
+class TelegramCampaignFactory(factory.django.DjangoModelFactory):
+    """A Telegram campaign with its bot: `TelegramCampaignFactory(draft="Dear {{name}}")`."""
+
+    class Meta:
+        model = Campaign
+        skip_postgeneration_save = True
+
+    creator = factory.SubFactory(UserFactory)
+    agency = factory.SelfAttribute("creator.agency")
+    name = factory.Sequence(lambda n: f"Bot campaign {n}")
+    channel = "telegram"
+
+    @factory.post_generation
+    def draft(obj: Campaign, create: bool, extracted: str | None, **_: Any) -> None:
+        Template.objects.create(campaign=obj)
+        TelegramDraft.objects.create(
+            campaign=obj,
+            bot=TelegramBotFactory(owner=obj.creator),
+            body=texts.clean(extracted or "Dear <b>{{name}}</b>, see you at {{clinic}}."),
+            updated_by=obj.creator,
         )
         Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
