@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns.models import Channel
 from messaging import delivery, providers, receipts
 from messaging.channels.base import Attempted, Found, Match
 from messaging.models import Attempt, Batch
@@ -82,7 +81,7 @@ async def _ask(account: str, attempts: Sequence[Attempt]) -> Sequence[Found]:
             Attempted(
                 attempt.id,
                 attempt.message.recipient,
-                _text_of(attempt),
+                attempt.message.full_message,
                 # The lease began with the call that nobody heard back from.
                 (attempt.lease_until or attempt.updated_at) - delivery.LEASE,
                 attempt.reference,
@@ -90,12 +89,6 @@ async def _ask(account: str, attempts: Sequence[Attempt]) -> Sequence[Found]:
             for attempt in attempts
         ]
     )
-
-
-def _text_of(attempt: Attempt) -> str:
-    """What was sent, for a provider that can be asked by it; no other has a list of messages."""
-    is_sms = providers.kind_of(attempt.message.campaign_id) == Channel.SMS
-    return attempt.message.full_message if is_sms else ""
 
 
 def _settle(

@@ -47,6 +47,8 @@ BLOCKED = "403"
 class Telegram:
     """The way to one bot's people. Whose bot it is comes with each message: a token may change."""
 
+    can_be_asked = False  # a bot cannot ask what it has sent
+
     def __init__(
         self,
         base_url: str | None = None,
