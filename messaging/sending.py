@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -356,18 +357,9 @@ def _kept(campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
         )
     if not size:
         raise Refused("The file is empty.", "parameter_invalid")
-    batch = Batch(
-        campaign=campaign,
-        creator=creator,
-        original_file_name=name[-255:],
-        file_bytes=size,
-        file_sha256=_sha256(upload),
-    )
-    batch.file.save(f"{batch.public_id}.csv", upload, save=False)
-    return batch
 
 
-def _sha256(upload: UploadedFile) -> str:
+def _sha256(upload: File) -> str:
     digest = hashlib.sha256()
     for part in upload.chunks():
         digest.update(part)
@@ -427,6 +419,28 @@ def send_test(
             is_marked=is_marked,
         )
         for recipient in recipients
+def accept_stored(
+    *,
+    campaign: Campaign,
+    creator: User,
+    id: UUID,  # noqa: A002
+    stored: str,
+    name: str,
+) -> Batch:
+    """As `accept_upload`, of a file that was put into the storage of batches as `stored`."""
+    batch = Batch(id=id, campaign=campaign, creator=creator, original_file_name=name[-255:])
+    batch.file.name = stored
+    _check_file(campaign, name, batch.file.size)
+    batch.file_bytes = batch.file.size
+    with batch.file.open("rb") as file:
+        batch.file_sha256 = _sha256(file)
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
+        ring(tasks.check_upload, str(batch.id))
+    return batch
+
+
     )
     audit.record(
         "email.tested", by=by, on=batch, version=draft.version, row=row, testers=len(recipients)
@@ -451,6 +465,21 @@ def order_report(
             "report_under_way",
         )
     report = EmailReport.objects.create(
+    name = upload.name or "recipients.csv"
+    size = upload.size or 0
+    _check_file(campaign, name, size)
+    batch = Batch(
+        campaign=campaign,
+        creator=creator,
+        original_file_name=name[-255:],
+        file_bytes=size,
+        file_sha256=_sha256(upload),
+    )
+    batch.file.save(f"{batch.public_id}.csv", upload, save=False)
+    return batch
+
+
+def _check_file(campaign: Campaign, name: str, size: int) -> None:
         campaign=campaign, batch=batch, creator=by, with_values=with_values
     )
     audit.record("report.ordered", by=by, on=batch or campaign, with_values=with_values)

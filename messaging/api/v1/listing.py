@@ -109,7 +109,7 @@ class Asked:
         for operator in OPERATORS:
             name = f"created_at[{operator}]"
             if value := self._one(name):
-                moment = _moment(value)
+                moment = moment_of(value)
                 if moment is None:
                     self._faults[name] = "Give a time such as 2026-01-31T09:00:00Z."
                 else:
@@ -117,7 +117,7 @@ class Asked:
         return found
 
 
-def _moment(value: str) -> datetime | None:
+def moment_of(value: str) -> datetime | None:
     """ISO 8601, in UTC where it does not say."""
     try:
         # A `+` before the zone that was not encoded arrives as a space.

@@ -1,0 +1,280 @@
+"""What differs between the campaigns of v1's types: their messages, and how they are tried out."""
+
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+from email.utils import parseaddr
+from typing import Any, ClassVar
+
+from campaigns import creation
+from campaigns.email import drafts, keywords, pinning, sanitising, senders
+from campaigns.models import Campaign, EmailDraft, image_url
+from messaging import email_tests, readiness, sending, unsubscribing
+from messaging.api.v1.email import Address, Mailbox
+from messaging.api.v1.fields import Flag, Strict, Text
+from messaging.api.v1.standing import Standing
+from messaging.models import Batch, EmailTest, StagedRow
+from postman.accounts.models import User
+from postman.errors import Refused
+from postman.ids import new_id
+
+MOST_HTML = 900_000
+# v1 answered once its mail server had taken the test; we wait no longer than this for ours.
+TEST_PATIENCE = 20
+
+
+@contextmanager
+def told_as(code: str, **codes: str) -> Any:
+    """Refusals of the product under v1's codes: `codes` says which become another one."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(refused.message, codes.get(refused.code, code)) from refused
+
+
+class Kind:
+    """One type of campaign. What a campaign of another way of making cannot do here, it refuses."""
+
+    name: ClassVar[str]
+    template: ClassVar[type[Strict]]
+    credentials: ClassVar[type[Strict]]
+
+    def create(self, name: str, *, by: User) -> Campaign:
+        raise NotImplementedError
+
+    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+        raise NotImplementedError
+
+    def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        """Check everything, then store the message; raises Refused."""
+        raise NotImplementedError
+
+    def shown_template(self, campaign: Campaign) -> dict[str, Any] | None:
+        """None where nothing is written yet."""
+        raise NotImplementedError
+
+    def missing(self, campaign: Campaign, batch: Batch) -> list[str]:
+        """Keywords that the file has no column for."""
+        raise NotImplementedError
+
+    def changed(self, standing: Standing, *, by: User) -> None:
+        """After another message was stored for recipients that stay."""
+
+    def is_valid(self, standing: Standing) -> bool:
+        return standing.filled is not None
+
+    def has_credential(self, standing: Standing) -> bool:
+        return True
+
+    def preview(
+        self, campaign: Campaign, recipient: str, values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> Any:
+        """Have a test sent, in the transaction; `finish_test` gets what this returns."""
+        raise NotImplementedError
+
+    def finish_test(self, campaign: Campaign, *, by: User) -> None:
+        """After the transaction: raises Refused where the test did not leave."""
+
+    def details(self, standing: Standing) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def check_rate(self, rate: int | None) -> str:
+        """What is wrong with the rate that a call asks for; empty where nothing is."""
+        return ""
+
+    def job_ids(self, campaign: Campaign) -> Any:
+        """One job a campaign, so it has the campaign's number."""
+        return [campaign.number]
+
+
+def first_row(batch: Batch) -> StagedRow | None:
+    return StagedRow.objects.filter(batch=batch).order_by("row").first()
+
+
+def check_filled(standing: Standing, code: str) -> tuple[Batch, StagedRow]:
+    """The file that waits and its first row; raises Refused where there is none."""
+    batch = standing.filled
+    row = first_row(batch) if batch else None
+    if batch is None or row is None:
+        raise Refused("Upload recipients first.", code)
+    return batch, row
+
+
+# Email ---------------------------------------------------------------------------------------
+
+
+class EmailTemplate(Strict):
+    subject = Text(max_length=500)
+    body = Text(trim_whitespace=False, max_length=MOST_HTML)
+    reply_to = Address(allow_null=True)
+    from_ = Mailbox(required=False)
+    show_logo = Flag(required=False, default=True)
+
+    names = {"from_": "from"}
+
+    def validate_subject(self, subject: str) -> str:
+        """One line: no header can be smuggled in behind it."""
+        return " ".join(subject.split())
+
+
+class EmailCredentials(Strict):
+    recipient = Address()
+
+
+class Email(Kind):
+    name = "EMAIL"
+    template = EmailTemplate
+    credentials = EmailCredentials
+
+    def create(self, name: str, *, by: User) -> Campaign:
+        return creation.create_email_campaign(id=new_id(), name=name, is_protected=False, by=by)
+
+    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+        names = ("from_name", "from_address", "reply_to", "subject", "preheader", "html")
+        flags = ("shows_logo", "tracks_opens", "variables")
+        copied = {name: getattr(source.email_draft, name) for name in (*names, *flags)}
+        EmailDraft.objects.filter(campaign=target).update(**copied)
+
+    def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        campaign = standing.campaign
+        name, address = parseaddr(asked.get("from_", ""))
+        with told_as("invalid_from_address"):
+            senders.sender_of(campaign, name, address)
+        typed = {
+            "subject": asked["subject"],
+            "html": sanitising.clean(asked["body"]).html,
+            "reply_to": asked["reply_to"] or "",
+            "from_name": name,
+            "from_address": address or senders.default().address,
+            "shows_logo": asked["show_logo"],
+        }
+        draft = EmailDraft.objects.select_for_update(no_key=True).get(campaign=campaign)
+        draft.campaign = campaign
+        version = draft.version
+        for field, value in typed.items():
+            setattr(draft, field, value)
+        if faults := drafts.faults_of(draft):
+            raise Refused(" ".join(s for found in faults.values() for s in found), _code_of(faults))
+        drafts.save(campaign, typed, version=version, by=by)
+        campaign.email_draft = EmailDraft.objects.get(campaign=campaign)
+        campaign.__dict__.pop("variables", None)
+
+    def shown_template(self, campaign: Campaign) -> dict[str, Any] | None:
+        draft = campaign.email_draft
+        if not draft.html:
+            return None
+        email = pinning.email_of(draft)
+        return {
+            "subject": draft.subject,
+            "body": draft.html,
+            "params": keywords.variables(draft.subject, draft.html),
+            "reply_to": email.reply_to,
+            "from": senders.header(email.from_name, email.from_address),
+            "show_logo": draft.shows_logo,
+        }
+
+    def missing(self, campaign: Campaign, batch: Batch) -> list[str]:
+        return readiness.missing_columns(campaign.email_draft, batch)
+
+    def is_valid(self, standing: Standing) -> bool:
+        batch, draft = standing.filled, standing.campaign.email_draft
+        if batch is None:
+            return False
+        if batch.is_accepted or batch.template_body_id:
+            return True
+        return not drafts.faults_of(draft) and not readiness.missing_columns(draft, batch)
+
+    def has_credential(self, standing: Standing) -> bool:
+        return bool(standing.jobs) or readiness.is_tested(standing.campaign.email_draft)
+
+    def preview(
+        self, campaign: Campaign, recipient: str, values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        draft = campaign.email_draft
+        email = pinning.email_of(draft)
+        values = {**values, "recipient": recipient}
+        parts = pinning.composed(email, draft.html).mail_parts(values, unsubscribing.test_url())
+        return {
+            "body": keywords.compile(draft.html).render_html(values),
+            "subject": parts.subject,
+            "reply_to": email.reply_to,
+            "from": senders.header(email.from_name, email.from_address),
+            "themed_body": parts.html,
+        }
+
+    def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        batch, row = check_filled(standing, "invalid_credentials")
+        with told_as("invalid_credentials"):
+            sending.send_test(
+                batch, row=row.row, recipients=[asked["recipient"]], by=by, is_marked=False
+            )
+
+    def finish_test(self, campaign: Campaign, *, by: User) -> None:
+        """Send it here and now, unless a worker was quicker: who has the answer may send to all."""
+        tests = EmailTest.objects.filter(campaign=campaign, creator=by).order_by("-id")
+        until = time.monotonic() + TEST_PATIENCE
+        while True:
+            email_tests.send_waiting()
+            test = tests[0]
+            if test.outcome not in (EmailTest.Outcome.WAITING, EmailTest.Outcome.SENDING):
+                break
+            if time.monotonic() > until:
+                raise Refused(
+                    "The test message is still on its way. Ask for the campaign until it has a "
+                    "credential.",
+                    "service_unavailable",
+                )
+            time.sleep(0.1)
+        if test.outcome != EmailTest.Outcome.SENT:
+            why = test.error.sentence if test.error else "Nobody heard whether it arrived."
+            raise Refused(f"The test message could not be sent. {why}", "invalid_credentials")
+
+    def details(self, standing: Standing) -> dict[str, Any]:
+        campaign = standing.campaign
+        template = self.shown_template(campaign)
+        if template:
+            names = ["recipient", *template["params"]]
+            as_written = {name: f"{{{{{name}}}}}" for name in names}
+            values = {name: text for name, text in as_written.items() if name != "recipient"}
+            shown = self.preview(campaign, as_written["recipient"], values)
+            template = {**template, "themed_body": shown["themed_body"]}
+        agency = campaign.agency
+        domain = f"@{campaign.creator.email.rpartition('@')[2]}"
+        return {
+            "email_templates": template,
+            "user": {
+                "email_domain": domain,
+                "domain": {
+                    "agency_id": str(agency.pk),
+                    "agency": {
+                        "name": agency.name,
+                        "logo_uri": image_url(agency.logo_key) if agency.logo_key else None,
+                    },
+                },
+            },
+        }
+
+    def job_ids(self, campaign: Campaign) -> Any:
+        return campaign.number
+
+
+def _code_of(faults: Mapping[str, Any]) -> str:
+    return "invalid_from_address" if set(faults) == {"from_address"} else "invalid_template"
+
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Email(),)}
+
+
+def kind_of(type_: str) -> Kind:
+    """Raises Refused for a type that campaigns of this API cannot have (yet)."""
+    kind = KINDS.get(type_.upper())
+    if kind is None:
+        raise Refused(
+            f"Campaigns of type {type_.upper()[:20]} are made in the browser only. "
+            f"This API makes: {', '.join(KINDS)}.",
+            "unauthorized",
+        )
+    return kind
