@@ -317,6 +317,28 @@ def accept_upload(*, campaign: Campaign, creator: User, upload: UploadedFile) ->
     return batch
 
 
+def accept_stored(
+    *,
+    campaign: Campaign,
+    creator: User,
+    id: UUID,  # noqa: A002
+    stored: str,
+    name: str,
+) -> Batch:
+    """As `accept_upload`, of a file that was put into the storage of batches as `stored`."""
+    batch = Batch(id=id, campaign=campaign, creator=creator, original_file_name=name[-255:])
+    batch.file.name = stored
+    _check_file(campaign, name, batch.file.size)
+    batch.file_bytes = batch.file.size
+    with batch.file.open("rb") as file:
+        batch.file_sha256 = _sha256(file)
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
+        ring(tasks.check_upload, str(batch.id))
+    return batch
+
+
 def send_file(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
     """Check a file of the API's here and now, and send it where every row is right (v2-sms §4.5).
 
@@ -341,14 +363,27 @@ def send_file(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Bat
 
 def _kept(campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
     """The file where it is kept, and its batch, which is not stored yet; raises Refused."""
+    name = upload.name or "recipients.csv"
+    size = upload.size or 0
+    _check_file(campaign, name, size)
+    batch = Batch(
+        campaign=campaign,
+        creator=creator,
+        original_file_name=name[-255:],
+        file_bytes=size,
+        file_sha256=_sha256(upload),
+    )
+    batch.file.save(f"{batch.public_id}.csv", upload, save=False)
+    return batch
+
+
+def _check_file(campaign: Campaign, name: str, size: int) -> None:
     if campaign.is_protected:
         raise Refused(
             "The recipients of a password-protected email are uploaded on its own page, where "
             "your browser encrypts them.",
             "campaign_is_protected",
         )
-    name = upload.name or "recipients.csv"
-    size = upload.size or 0
     if not name.lower().endswith(".csv"):
         raise Refused("Choose a file whose name ends in .csv.", "parameter_invalid")
     if size > settings.BATCH_BYTES_LIMIT:
@@ -419,28 +454,6 @@ def send_test(
             is_marked=is_marked,
         )
         for recipient in recipients
-def accept_stored(
-    *,
-    campaign: Campaign,
-    creator: User,
-    id: UUID,  # noqa: A002
-    stored: str,
-    name: str,
-) -> Batch:
-    """As `accept_upload`, of a file that was put into the storage of batches as `stored`."""
-    batch = Batch(id=id, campaign=campaign, creator=creator, original_file_name=name[-255:])
-    batch.file.name = stored
-    _check_file(campaign, name, batch.file.size)
-    batch.file_bytes = batch.file.size
-    with batch.file.open("rb") as file:
-        batch.file_sha256 = _sha256(file)
-    with transaction.atomic():
-        batch.save(force_insert=True)
-        audit.record("batch.uploaded", by=creator, on=batch, bytes=batch.file_bytes)
-        ring(tasks.check_upload, str(batch.id))
-    return batch
-
-
     )
     audit.record(
         "email.tested", by=by, on=batch, version=draft.version, row=row, testers=len(recipients)
@@ -465,21 +478,6 @@ def order_report(
             "report_under_way",
         )
     report = EmailReport.objects.create(
-    name = upload.name or "recipients.csv"
-    size = upload.size or 0
-    _check_file(campaign, name, size)
-    batch = Batch(
-        campaign=campaign,
-        creator=creator,
-        original_file_name=name[-255:],
-        file_bytes=size,
-        file_sha256=_sha256(upload),
-    )
-    batch.file.save(f"{batch.public_id}.csv", upload, save=False)
-    return batch
-
-
-def _check_file(campaign: Campaign, name: str, size: int) -> None:
         campaign=campaign, batch=batch, creator=by, with_values=with_values
     )
     audit.record("report.ordered", by=by, on=batch or campaign, with_values=with_values)

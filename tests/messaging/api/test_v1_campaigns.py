@@ -1,9 +1,6 @@
 """The campaign API (v1-backend §2, §3.3, §3.4): email, and what all types have in common."""
 
-import base64
-import hashlib
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -13,8 +10,6 @@ from campaigns.models import Campaign
 from messaging import delivery, ingest
 from messaging.models import Batch, Message
 from postman.accounts import keys
-from postman.accounts.models import EmailDomain
-from tests.factories import CampaignFactory, EmailCampaignFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
