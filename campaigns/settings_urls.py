@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import account, senders, sms_credentials
+from campaigns.views import account, senders, sms_credentials, telegram_bots
 
 urlpatterns = [
     path("", account.overview, name="settings"),
@@ -36,5 +36,14 @@ urlpatterns = [
         "sms/<int:credentials_id>/remove",
         sms_credentials.credentials_remove,
         name="sms-credentials-remove",
+    ),
+    path("telegram", telegram_bots.telegram_bots, name="telegram-bots"),
+    path(
+        "telegram/<uuid:bot_id>/check", telegram_bots.telegram_bot_check, name="telegram-bot-check"
+    ),
+    path(
+        "telegram/<uuid:bot_id>/remove",
+        telegram_bots.telegram_bot_remove,
+        name="telegram-bot-remove",
     ),
 ]

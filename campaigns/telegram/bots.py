@@ -9,7 +9,8 @@ from django.db.models import Count, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Campaign, TelegramBot
+from campaigns import creation
+from campaigns.models import Campaign, Channel, TelegramBot
 from campaigns.telegram import bot_api
 from postman.accounts import audit
 from postman.accounts.models import User
@@ -23,6 +24,11 @@ def of(user: User) -> QuerySet[TelegramBot]:
     return TelegramBot.objects.filter(owner=user, removed_at=None).order_by("label")
 
 
+def why_not(user: User) -> str:
+    """What keeps this person from adding a bot; empty if nothing does."""
+    return creation.why_not_by(user, Channel.TELEGRAM)
+
+
 def with_subscribers(user: User) -> QuerySet[TelegramBot]:
     return of(user).annotate(subscribers=Count("subscriptions"))
 
@@ -32,6 +38,8 @@ def add(user: User, *, label: str, token: str) -> TelegramBot:
 
     A bot that this officer had before, or has, gets the new token and keeps its subscribers.
     """
+    if reason := why_not(user):
+        raise Refused(reason, "channel_not_switched_on")
     identity = bot_api.identify(token)
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
