@@ -152,7 +152,10 @@ def test_staff_who_may_edit_users_cannot_make_themselves_more(client_of, boss):
 
 def test_agencies_and_domains_are_changed_on_the_record(browser):
     inlines = {"domains-TOTAL_FORMS": 0, "domains-INITIAL_FORMS": 0}
-    browser.post("/admin/accounts/agency/add/", {"name": "Ministry of Health", **inlines})
+    channels = {"may_use_sms": "on", "may_use_email": "on"}
+    browser.post(
+        "/admin/accounts/agency/add/", {"name": "Ministry of Health", **channels, **inlines}
+    )
     agency = Agency.objects.get(name="Ministry of Health")
     browser.post("/admin/accounts/emaildomain/add/", {"domain": "@MOH.gov.sg", "agency": agency.pk})
     domain = EmailDomain.objects.get(domain="moh.gov.sg")

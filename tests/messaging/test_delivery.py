@@ -361,7 +361,7 @@ def test_an_outcome_that_cannot_be_stored_costs_nobody_else_theirs(campaign):
     first, second, third = delivery.claim(batch.id)
 
     delivery._record_whatever_happens(
-        [(first, Accepted("SM1")), (second, Accepted("x" * 65)), (third, Accepted("SM3"))]
+        [(first, Accepted("SM1")), (second, Accepted("x" * 129)), (third, Accepted("SM3"))]
     )
 
     assert counted(batch) == {"total": 3, "sent": 2, "sending": 1}

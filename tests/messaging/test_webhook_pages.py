@@ -517,7 +517,7 @@ def test_a_pause_stands_although_its_mail_could_not_be_sent(serve, post_office, 
     serve(410)
 
     assert Webhook.objects.get().pause == "gone"
-    assert "a mail of a paused webhook was not sent" in caplog.text
+    assert "a mail (webhook_paused) was not sent" in caplog.text
     assert officer.email not in caplog.text
 
 

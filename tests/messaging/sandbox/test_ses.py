@@ -106,4 +106,5 @@ def test_email_and_sms_share_one_log(ses, client, sandbox):
     send(client)
 
     assert [message["channel"] for message in sandbox.outbox()] == ["sms", "email"]
-    assert sandbox.summary()["by_channel"] == {"sms": 1, "email": 1, "whatsapp": 0}
+    by_channel = sandbox.summary()["by_channel"]
+    assert {channel: n for channel, n in by_channel.items() if n} == {"sms": 1, "email": 1}
