@@ -65,12 +65,12 @@ def billed_campaign_for(request: HttpRequest, campaign_id: uuid.UUID) -> Campaig
     """A campaign whose bill this person may see: its owners, and the administrators of its agency,
     who also see those that were deleted (v2-sms §10A.10)."""
     user = cast(User, request.user)
-    # Nothing is charged for emails.
-    billed = Campaign.objects.select_related("agency").exclude(channel=Channel.EMAIL)
+    # Nothing is charged for the others.
+    billed = Campaign.objects.select_related("agency").filter(channel=Channel.SMS)
     found = billed.filter(id=campaign_id).first()
     if found and user.is_agency_administrator and found.agency_id == user.agency_id:
         return found
     campaign, _ = campaign_for(request, campaign_id, owner=True)
-    if campaign.is_email:
-        raise Http404("no bill of emails")
+    if campaign.channel != Channel.SMS:
+        raise Http404("no bill of this channel")
     return campaign

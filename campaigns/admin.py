@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from campaigns import admin_whatsapp  # noqa: F401 - registers its own
 from campaigns.models import Campaign, TwilioCredentials
 from postman.accounts import audit
 from postman.accounts.models import User

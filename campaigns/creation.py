@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from campaigns import sms, templating, twilio_account
+from campaigns import sms, templating, twilio_account, whatsapp
 from campaigns.models import (
     Campaign,
     CampaignDraft,
@@ -71,6 +71,14 @@ def why_not_by(user: User, channel: Channel) -> str:
     if channel == Channel.WHATSAPP and channel not in settings.CHANNELS:
         return "Postman has no number at WhatsApp on this site."
     return ""
+
+
+def why_not_start(user: User, channel: Channel) -> str:
+    """What keeps this person from a new campaign on this channel; empty if nothing does."""
+    reason = why_not_by(user, channel)
+    if not reason and channel == Channel.WHATSAPP:
+        reason = whatsapp.why_not(user)
+    return reason
 
 
 # The text ------------------------------------------------------------------------------------
@@ -252,6 +260,30 @@ def create_email_campaign(*, id: uuid.UUID, name: str, is_protected: bool, by: U
     audit.record(
         "campaign.created", by=by, on=campaign, channel=campaign.channel, is_protected=is_protected
     )
+    return campaign
+
+
+@transaction.atomic
+def create_whatsapp_campaign(*, id: uuid.UUID, name: str, by: User) -> Campaign:  # noqa: A002
+    """A WhatsApp campaign, whose template is chosen afterwards; a second call with its id finds it.
+
+    Raises NotReady where this person may not create any.
+    """
+    if earlier := Campaign.objects.visible_to(by).filter(pk=id, creator=by).first():
+        return earlier
+    if reason := why_not(by) or why_not_start(by, Channel.WHATSAPP):
+        raise NotReady(reason)
+    assert by.agency  # or there had been a reason
+    try:
+        with transaction.atomic():
+            campaign = Campaign.objects.create(
+                id=id, agency=by.agency, creator=by, name=name, channel=Channel.WHATSAPP
+            )
+    except IntegrityError:  # two presses at once, or somebody else's id
+        return created_from(id, by=by)
+    Template.objects.create(campaign=campaign)
+    Membership.objects.create(campaign=campaign, user=by, role=Role.OWNER)
+    audit.record("campaign.created", by=by, on=campaign, channel=campaign.channel)
     return campaign
 
 

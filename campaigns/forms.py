@@ -64,6 +64,7 @@ class Kind(models.TextChoices):
     SMS = "sms", "SMS"
     EMAIL = "email", "Email"
     PROTECTED = "protected", "Password-protected email"
+    WHATSAPP = "whatsapp", "WhatsApp"
 
     @property
     def channel(self) -> Channel:
@@ -105,7 +106,7 @@ class NewCampaignForm(forms.Form):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        reasons = {kind.value: creation.why_not_by(user, kind.channel) for kind in Kind}
+        reasons = {kind.value: creation.why_not_start(user, kind.channel) for kind in Kind}
         self.fields["kind"].widget.reasons = reasons  # type: ignore[attr-defined]
 
     def clean_kind(self) -> str:

@@ -168,6 +168,9 @@ class Campaign(PublicIdModel):
         """The names to fill in, in order of appearance: the same in every language (v2-sms §6.6)."""
         if self.channel == Channel.EMAIL:
             return list(self.email_draft.variables)
+        if self.channel == Channel.WHATSAPP:
+            choice = WhatsappChoice.objects.select_related("template").filter(campaign=self).first()
+            return list(choice.template.params) if choice else []
         if self.channel == Channel.TELEGRAM:
             return texts.variables(self.telegram_draft.body)
         return templating.variables(next(iter(self.bodies.values())).body)

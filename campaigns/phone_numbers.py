@@ -101,7 +101,7 @@ def _fault_of_singapore_number(digits: str) -> tuple[str, str] | None:
         message = f"This number is too {size}: a Singapore number has 8 digits after 65,"
         return f"too_{size}", f"{message} this one has {len(digits)}."
     if digits[0] in "36":
-        return "landline", f"This is a landline, which cannot receive SMS. {USE_MOBILE}"
+        return "landline", f"This is a landline. {USE_MOBILE}"
     if digits[0] in "89":
         return "not_in_use", "No Singapore mobile number starts with these digits."
     return "not_mobile", f"This is not a mobile number. {USE_MOBILE}"

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
+from django.utils import timezone
 
 from campaigns import passcodes, templating
 from campaigns.models import (
@@ -15,8 +16,10 @@ from campaigns.models import (
     Template,
     TemplateBody,
     WhatsappBody,
+    WhatsappChoice,
     WhatsappTemplate,
 )
+from postman.accounts import audit
 from postman.accounts.models import User
 from postman.errors import Refused
 
@@ -30,6 +33,11 @@ LANGUAGES: Mapping[str, Language] = MappingProxyType(
         "ta": Language.TAMIL,
     }
 )
+# How people write them → WhatsApp's code.
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {str(language.label).lower(): code for code, language in LANGUAGES.items()}
+    | {code.lower(): code for code in LANGUAGES}
+)
 CODES = MappingProxyType({language: code for code, language in LANGUAGES.items()})
 # Names by which a param is filled from what is known of the officer.
 META_FIELDS = ("officer_name", "officer_designation", "agency")
@@ -38,6 +46,16 @@ MOST_CHARACTERS = 1024
 _is_label = re.compile(r"[a-z0-9_]{1,512}").fullmatch
 # WhatsApp refuses params with these.
 _breaks = re.compile(r"[\n\r\t\v\f\x85\u2028\u2029]| {5,}").search
+
+
+def why_not(user: User) -> str:
+    """What keeps this person from starting a WhatsApp campaign; empty if nothing does."""
+    if granted_to(user).exists():
+        return ""
+    return (
+        "No WhatsApp template is granted to you yet. Your agency administrator can ask Postman's "
+        "for one."
+    )
 
 
 def granted_to(user: User) -> QuerySet[WhatsappTemplate]:
@@ -128,6 +146,39 @@ def _fault_of_languages(template: WhatsappTemplate) -> str:
     return ""
 
 
+# The template of a campaign ----------------------------------------------------------------------
+
+
+def chosen_in(campaign: Campaign) -> WhatsappTemplate | None:
+    choice = WhatsappChoice.objects.select_related("template").filter(campaign=campaign).first()
+    return choice.template if choice else None
+
+
+def choose(campaign: Campaign, template: WhatsappTemplate, *, by: User) -> None:
+    """What the campaign sends from here on; the caller says whether it may still be changed.
+
+    Raises Refused where the template is not granted.
+    """
+    check_granted(template, by)
+    WhatsappChoice.objects.update_or_create(
+        campaign=campaign,
+        defaults={"template": template, "chosen_by": by, "chosen_at": timezone.now()},
+    )
+    audit.record("whatsapp_template.chosen", by=by, on=campaign, template=template.pk)
+
+
+def check_granted(template: WhatsappTemplate, user: User) -> None:
+    """Raise Refused where this person may not send this template now, with the reason."""
+    if granted_to(user).filter(pk=template.pk).exists():
+        return
+    raise Refused(
+        f"The template “{template.name}” is not granted to you."
+        if template.is_approved
+        else f"WhatsApp does not approve the template “{template.name}” any more.",
+        "template_not_granted",
+    )
+
+
 # Values ------------------------------------------------------------------------------------------
 
 
@@ -135,6 +186,18 @@ def label_of(template: WhatsappTemplate, param: str) -> str:
     """What an officer reads above the field of a param."""
     shown: str = template.param_metadata.get(param, {}).get("displayName", "")
     return shown or param.replace("_", " ").capitalize()
+
+
+def typed_params(template: WhatsappTemplate) -> list[str]:
+    """Those that somebody fills in: a passcode is made for each message."""
+    return [name for name in template.params if name != passcodes.PARAM]
+
+
+def with_passcode(template: WhatsappTemplate, values: Mapping[str, str]) -> dict[str, str]:
+    """The values as they are stored with a message, a passcode of its own among them."""
+    if not template.has_passcode:
+        return dict(values)
+    return {**values, passcodes.SEALED: passcodes.seal(passcodes.new())}
 
 
 def defaults_for(user: User, template: WhatsappTemplate) -> dict[str, str]:
@@ -158,14 +221,14 @@ def fault_of_value(value: str) -> str:
         return "This is empty, and WhatsApp takes no empty params."
     if len(value) > MOST_CHARACTERS:
         return f"This has more than {MOST_CHARACTERS:,} characters."
-    if _breaks(value) or "\0" in value:
+    if _breaks(value) or "\0" in value or any("\ud800" <= each <= "\udfff" for each in value):
         return "Take out line breaks, tabs and rows of spaces: WhatsApp takes none in a param."
     return ""
 
 
 def fault_of_text(body: str, values: Mapping[str, str]) -> str:
     """Why the text with these values is nothing that WhatsApp takes."""
-    length = len(templating.render(body, values))
+    length = len(templating.render(body, passcodes.opened(values)))
     if length <= MOST_CHARACTERS:
         return ""
     return (

@@ -1,7 +1,7 @@
 """What officers type to send: one message, a file, a time; and how they search what was sent."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,10 +13,12 @@ from django.http import QueryDict
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from campaigns.models import Campaign, Language
+from campaigns import passcodes, whatsapp
+from campaigns.models import Campaign, Language, WhatsappTemplate
 from messaging import readiness
 from messaging.models import Batch, Webhook, WebhookDelivery
 from postman.accounts.forms import OfficialEmailField
+from postman.accounts.models import User
 
 # Finding -----------------------------------------------------------------------------------
 
@@ -98,6 +100,32 @@ class EmailFilter(MessageFilter):
     )
     status = forms.ChoiceField(label="Status", required=False, choices=EMAIL_STATUS_CHOICES)
     job = None  # type: ignore[assignment]  # every email comes of a file
+
+
+class WhatsappFilter(MessageFilter):
+    """The same of WhatsApp messages: by whom they are to, too."""
+
+    search = forms.CharField(
+        label="Name or phone number",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Any part of it"}),
+    )
+    status = forms.ChoiceField(
+        label="Status",
+        required=False,
+        choices=[
+            ("", "Any status"),
+            ("pending", "Pending"),
+            ("sent", "Sent, not delivered yet"),
+            ("delivered", "Delivered"),
+            ("read", "Read"),
+            ("failed", "Failed"),
+            ("unknown", "Outcome unknown"),
+            ("cancelled", "Cancelled"),
+        ],
+    )
+    job = None  # type: ignore[assignment]
 
 
 class BatchFilter(FilterForm):
@@ -226,6 +254,103 @@ class ComposeForm(forms.Form):
         for place, sentence in faults.items():
             name = "number" if place == "recipient" else place
             self.add_error(name if name in self.fields else None, sentence)
+
+
+# WhatsApp ----------------------------------------------------------------------------------
+
+
+class TemplateForm(forms.Form):
+    """Which of the granted templates a campaign sends, and what comes next."""
+
+    template = forms.TypedChoiceField(
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose a template."},
+    )
+    to = forms.ChoiceField(
+        label="Who receives it?",
+        choices=[("single", "One person"), ("multiple", "Many people, from a CSV file")],
+        initial="single",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose who receives it."},
+    )
+
+    def __init__(self, granted: Sequence[WhatsappTemplate], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._granted = {template.pk: template for template in granted}
+        choices = [(template.pk, template.name) for template in granted]
+        cast(forms.ChoiceField, self.fields["template"]).choices = choices
+
+    @property
+    def chosen(self) -> WhatsappTemplate:
+        return self._granted[self.cleaned_data["template"]]
+
+
+class WhatsappForm(forms.Form):
+    """One message to one person: a field for each param that somebody fills in."""
+
+    message_id = forms.UUIDField(widget=forms.HiddenInput)
+    recipient = forms.CharField(
+        label="Mobile number",
+        max_length=40,
+        help_text="A Singapore number of 8 digits, or + and the country code first.",
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
+        error_messages={"required": "Enter the recipient’s mobile number."},
+    )
+
+    def __init__(self, template: WhatsappTemplate, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._template = template
+        codes = [(code, str(whatsapp.LANGUAGES[code].label)) for code in template.body_in]
+        self.fields["language"] = forms.ChoiceField(
+            label="Language",
+            choices=codes,
+            initial=whatsapp.ENGLISH,
+            widget=forms.RadioSelect,
+            error_messages={"required": "Choose a language."},
+        )
+        self._params = whatsapp.typed_params(template)
+        defaults = whatsapp.defaults_for(user, template)
+        for name in self._params:
+            label = whatsapp.label_of(template, name)
+            self.fields[f"values.{name}"] = forms.CharField(
+                label=label,
+                max_length=whatsapp.MOST_CHARACTERS,
+                initial=defaults.get(name, ""),
+                help_text="Filled in from your profile." if defaults.get(name) else "",
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+                error_messages={"required": f"Fill in: {label}."},
+            )
+
+    @property
+    def value_fields(self) -> list[forms.BoundField]:
+        return [self[f"values.{name}"] for name in self._params]
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {name: self.cleaned_data[f"values.{name}"] for name in self._params}
+
+    @property
+    def typed_values(self) -> dict[str, str]:
+        """For the preview: what stands in the fields, or the gap where one is empty."""
+        typed = {name: self[f"values.{name}"].value() for name in self._params}
+        shown = {name: text or f"{{{{{name}}}}}" for name, text in typed.items()}
+        return {**shown, passcodes.PARAM: "····"}
+
+    def add_faults(self, faults: Mapping[str, str]) -> None:
+        """What the send found wrong, beside the field it stands in."""
+        for place, sentence in faults.items():
+            self.add_error(place if place in self.fields else None, sentence)
+
+
+class AgainForm(forms.Form):
+    reason = forms.CharField(
+        label="Why is it sent again?",
+        max_length=200,
+        help_text="It is kept in the audit log.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": "Say why it is sent again."},
+    )
 
 
 # A file ------------------------------------------------------------------------------------

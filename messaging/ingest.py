@@ -21,9 +21,10 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from campaigns import whatsapp
 from campaigns.email import pinning
 from campaigns.models import Campaign
-from campaigns.phone_numbers import clean_recipient
+from campaigns.phone_numbers import clean_recipient, normalise
 from messaging import recipients
 from messaging.models import Batch, BatchStatus, StagedRow, Suppression
 from postman.errors import Refused
@@ -102,6 +103,8 @@ def _kind_of(campaign: Campaign) -> _Kind:
     """The one place that knows of all kinds; raises Refused where there is nothing to send yet."""
     if campaign.is_email:
         return _emails(campaign)
+    if campaign.is_whatsapp:
+        return _whatsapp(campaign)
     return _sms(campaign)
 
 
@@ -124,6 +127,26 @@ def _emails(campaign: Campaign) -> _Kind:
     rows = recipients.EmailRows(campaign.variables)
     bodies = {"": str(pinning.pin(campaign).id)}
     return _Kind(rows, bodies, look_up=lambda batch: {"suppressed": suppressed_of(batch)})
+
+
+def _whatsapp(campaign: Campaign) -> _Kind:
+    template = whatsapp.chosen_in(campaign)
+    if template is None:
+        raise Refused("Choose a template first.", "template_not_chosen")
+    bodies = template.body_in
+    rows = recipients.WhatsappRows(
+        bodies=bodies,
+        languages=whatsapp.SPELLINGS,
+        variables=whatsapp.typed_params(template),
+        clean_recipient=partial(normalise, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"),
+        complete=partial(whatsapp.with_passcode, template),
+        fault_of_value=whatsapp.fault_of_value,
+        fault_of_text=whatsapp.fault_of_text,
+    )
+    pinned = {
+        code: str(whatsapp.pin(campaign, template, code, by=campaign.creator).id) for code in bodies
+    }
+    return _Kind(rows, pinned, look_up=lambda batch: {"template": template.name})
 
 
 def suppressed_of(batch: Batch) -> dict[str, int]:

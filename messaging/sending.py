@@ -15,10 +15,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from campaigns import sms
+from campaigns import sms, whatsapp
 from campaigns.email import pinning
-from campaigns.models import Campaign, EmailDraft, TemplateBody
-from campaigns.phone_numbers import InvalidRecipient, clean_recipient
+from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody, WhatsappBody, WhatsappTemplate
+from campaigns.phone_numbers import InvalidRecipient, clean_recipient, normalise
+from campaigns.telegram import subscribers
 from messaging import delivery, ingest, readiness, reports, tasks
 from messaging.models import (
     MAX_RETRIES,
@@ -172,6 +173,115 @@ def _check_values(names: list[str], values: Any, language: str) -> dict[str, str
     return faults
 
 
+def send_whatsapp(
+    *,
+    campaign: Campaign,
+    creator: User,
+    recipient: str,
+    language: str,
+    values: Mapping[str, str],
+    id: UUID,  # noqa: A002
+) -> Message:
+    """Accept one message in the words of the campaign's template; raises InvalidMessage, Refused.
+
+    `language`: WhatsApp's code of it. `id`: as for `send_message`. Its passcode is made here.
+    """
+    template = _template_of(campaign, by=creator)
+    faults: dict[str, str] = {}
+    try:
+        recipient = normalise(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+    except InvalidRecipient as invalid:
+        faults["recipient"] = invalid.message
+    text = template.body_in.get(language)
+    if text is None:
+        faults["language"] = f"Choose one of: {', '.join(template.body_in)}."
+    given = {name: values.get(name, "").strip() for name in whatsapp.typed_params(template)}
+    wrong = {f"values.{name}": whatsapp.fault_of_value(value) for name, value in given.items()}
+    faults |= {path: fault for path, fault in wrong.items() if fault}
+    if faults or text is None:
+        raise InvalidMessage(faults)
+    complete = whatsapp.with_passcode(template, given)
+    if fault := whatsapp.fault_of_text(text, complete):
+        raise InvalidMessage({"values": fault})
+    with transaction.atomic():
+        message = Message(
+            id=id,
+            campaign=campaign,
+            template_body=whatsapp.pin(campaign, template, language, by=creator),
+            creator=creator,
+            recipient=recipient,
+            values=complete,
+            segments=1,
+        )
+        if not _store(message):
+            earlier = Message.objects.filter(id=id, campaign=campaign, creator=creator).first()
+            if earlier is None:
+                raise IntegrityError("this id is somebody else's")
+            return earlier
+        ring_unless_unheard(tasks.send_singles)
+    return message
+
+
+def _template_of(campaign: Campaign, *, by: User) -> WhatsappTemplate:
+    """What a WhatsApp campaign sends; raises Refused where there is none, or not for this person."""
+    template = whatsapp.chosen_in(campaign)
+    if template is None:
+        raise Refused("Choose a template first.", "template_not_chosen")
+    whatsapp.check_granted(template, by)
+    return template
+
+
+# One person is not written to again before.
+AGAIN_AFTER = timedelta(minutes=10)
+
+
+def why_not_again(message: Message, now: datetime) -> str:
+    """What keeps a WhatsApp message from being sent once more; empty if nothing does."""
+    if message.is_erased:
+        return "What this message said was erased, as its time was over."
+    if message.status in (Status.CREATED, Status.ENQUEUED, Status.SENDING):
+        return "This message is still on its way out."
+    if message.attempts_made > MAX_RETRIES:
+        return f"This message was sent again {MAX_RETRIES} times already. Send a new one."
+    if now - message.updated_at < AGAIN_AFTER:
+        minutes = AGAIN_AFTER.seconds // 60
+        return f"Something became of this message in the last {minutes} minutes. Wait until then."
+    return ""
+
+
+@transaction.atomic
+def send_again(campaign: Campaign, message_id: UUID, *, reason: str, by: User) -> Message:
+    """Send a WhatsApp message of this campaign once more, with the same values and passcode.
+
+    Whatever became of it: an officer on the phone may be asked for it. Raises Refused.
+    """
+    _template_of_message(campaign, message_id, by=by)
+    found = Message.objects.select_for_update(of=("self",)).filter(campaign=campaign, id=message_id)
+    message = found.get()
+    if fault := why_not_again(message, timezone.now()):
+        raise Refused(fault, "cannot_be_sent_again")
+    was, message.status, message.updated_at = message.status, Status.CREATED, now_ms()
+    message.save(update_fields=["status", "updated_at"])
+    _count_retried(campaign.id, message.batch_id, {was: 1})
+    audit.record("message.sent_again", by=by, on=message, reason=reason, was=was)
+    if message.batch_id:
+        Batch.objects.filter(id=message.batch_id).update(**_ON_ITS_WAY)
+        ring(tasks.send_batches)
+    else:
+        ring(tasks.send_singles)
+    return message
+
+
+def _template_of_message(campaign: Campaign, message_id: UUID, *, by: User) -> None:
+    body = WhatsappBody.objects.select_related("source").filter(
+        body__in=Message.objects.filter(campaign=campaign, id=message_id).values("template_body")
+    )
+    found = body.first()
+    if found is None:
+        raise Refused("This campaign has no such message.", "not_found")
+    whatsapp.check_granted(found.source, by)
+
+
 # --- Try again ------------------------------------------------------------------------------------
 
 
@@ -309,6 +419,8 @@ def _count_retried(campaign_id: UUID, batch_id: UUID | None, was: Mapping[str, i
 
 def accept_upload(*, campaign: Campaign, creator: User, upload: UploadedFile) -> Batch:
     """Keep the file and have it checked in the background; raises Refused."""
+    if campaign.is_whatsapp:
+        _template_of(campaign, by=creator)
     batch = _kept(campaign, creator, upload)
     with transaction.atomic():
         batch.save(force_insert=True)
@@ -462,6 +574,61 @@ def send_test(
     return tests
 
 
+# --- A test of a bot's message --------------------------------------------------------------------
+
+
+@transaction.atomic
+def send_bot_test(batch: Batch, *, recipient: str, by: User, id: UUID) -> Message:  # noqa: A002
+    """Send the message of the file's first row to a number that has subscribed; raises Refused.
+
+    It is a message as any other, so that its outcome stands where the others' stand. `id`: as for
+    `send_message`.
+    """
+    try:
+        phone = normalise(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+    except InvalidRecipient as invalid:
+        raise Refused(invalid.message, "recipient_invalid") from None
+    bot = TelegramDraft.objects.select_related("bot").get(campaign=batch.campaign_id).bot
+    if subscribers.reached(bot.pk, [phone]).get(phone, subscribers.UNKNOWN).chat_id is None:
+        raise Refused(
+            f"This number has not subscribed to {bot}. Open {bot.invite_url} on its phone first.",
+            "not_subscribed",
+        )
+    row = StagedRow.objects.filter(batch=batch).order_by("row").first()
+    if row is None:
+        raise Refused("Nothing of this file waits to be sent any more.", "no_such_row")
+    # Two at once must not both find room: the officer's row makes them take turns.
+    User.objects.select_for_update(no_key=True).get(id=by.id)
+    lately = Message.objects.filter(
+        campaign=batch.campaign_id,
+        creator=by,
+        batch=None,
+        created_at__gt=timezone.now() - timedelta(hours=1),
+    )
+    if lately.count() >= TESTS_AN_HOUR:
+        raise Refused(
+            f"You can send {TESTS_AN_HOUR} test messages in an hour. Try again later.",
+            "too_many_tests",
+        )
+    message = Message(
+        id=id,
+        campaign=batch.campaign,
+        template_body=row.template_body,
+        creator=by,
+        recipient=phone,
+        values=row.values,
+        segments=1,
+    )
+    if not _store(message):
+        earlier = Message.objects.filter(id=id, campaign=batch.campaign_id, creator=by).first()
+        if earlier is None:
+            raise Refused("Open the page of the file again.", "id_taken")
+        return earlier
+    audit.record("telegram.tested", by=by, on=batch, row=row.row)
+    ring(tasks.send_singles)
+    return message
+
+
 # --- A report of emails ---------------------------------------------------------------------------
 
 
@@ -495,6 +662,8 @@ def send_batch(batch: Batch, *, by: User, reviewed: int | None = None) -> Batch:
     Of an email, `reviewed` is the version of the draft that the officer looked at before: where
     somebody has changed it since, nothing is sent.
     """
+    if batch.campaign.is_whatsapp:
+        _template_of(batch.campaign, by=by)
     _move(
         batch,
         (BatchStatus.READY, BatchStatus.SCHEDULED),
@@ -518,6 +687,8 @@ def schedule_batch(batch: Batch, *, at: datetime, by: User, reviewed: int | None
         raise Refused("This time has passed. Choose a later one.", "schedule_in_the_past")
     if at > now + LATEST_SCHEDULE:
         raise Refused("Choose a time within a year from now.", "schedule_too_far")
+    if batch.campaign.is_whatsapp:
+        _template_of(batch.campaign, by=by)
     _move(
         batch,
         (BatchStatus.READY, BatchStatus.SCHEDULED),

@@ -15,6 +15,7 @@ from campaigns.models import (
     TelegramDraft,
     Template,
     TemplateBody,
+    WhatsappChoice,
 )
 from campaigns.sms import FOOTERS
 from campaigns.telegram import texts
@@ -129,3 +130,23 @@ class TelegramCampaignFactory(factory.django.DjangoModelFactory):
             updated_by=obj.creator,
         )
         Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
+
+
+class WhatsappCampaignFactory(factory.django.DjangoModelFactory):
+    """A WhatsApp campaign that sends a template: `WhatsappCampaignFactory(template=…)`."""
+
+    class Meta:
+        model = Campaign
+        skip_postgeneration_save = True
+
+    creator = factory.SubFactory(UserFactory)
+    agency = factory.SelfAttribute("creator.agency")
+    name = factory.Sequence(lambda n: f"Calls {n}")
+    channel = "whatsapp"
+
+    @factory.post_generation
+    def template(obj: Campaign, create: bool, extracted: Any, **_: Any) -> None:
+        Template.objects.create(campaign=obj)
+        Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
+        if extracted:
+            WhatsappChoice.objects.create(campaign=obj, template=extracted, chosen_by=obj.creator)

@@ -76,7 +76,10 @@ def new(request: Request) -> HttpResponse:
         if kind == Kind.SMS:
             draft = CampaignDraft.objects.create(creator=request.user, name=name)
             return redirect("campaign-new-channel", draft_id=draft.pk)
-        if campaign := _create_email(request, form):
+        if kind == Kind.WHATSAPP:
+            if campaign := _create_whatsapp(request, form):
+                return redirect("whatsapp-template", campaign_id=campaign.pk)
+        elif campaign := _create_email(request, form):
             return redirect("campaign-message", campaign_id=campaign.pk)
     status = 422 if form.is_bound else 200
     context = {"form": form, "price": settings.SMS_PRICES["local"]}
@@ -100,6 +103,17 @@ def _create_email(request: Request, form: NewCampaignForm) -> Campaign | None:
 @creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 @of_own_draft
+def _create_whatsapp(request: Request, form: NewCampaignForm) -> Campaign | None:
+    """The campaign; None where it was refused, with the reason on the form."""
+    try:
+        return creation.create_whatsapp_campaign(
+            id=form.cleaned_data["campaign_id"], name=form.cleaned_data["name"], by=request.user
+        )
+    except creation.NotReady as refusal:
+        form.add_error(None, refusal.message)
+        return None
+
+
 def name(request: Request, draft: CampaignDraft) -> HttpResponse:
     form = NameForm(request.POST or None, initial={"name": draft.name})
     if request.method == "POST" and form.is_valid():

@@ -16,6 +16,7 @@ from .report import formula_safe
 from .rows import Reason, Row, RowFault, Rows
 from .sms_rows import SmsRows, check_value
 from .table import CHUNK, FileFault
+from .whatsapp_rows import WhatsappRows
 
 __all__ = [
     "CHUNK",
@@ -28,6 +29,7 @@ __all__ = [
     "RowFault",
     "Rows",
     "SmsRows",
+    "WhatsappRows",
     "check_value",
     "formula_safe",
     "read",

@@ -33,7 +33,7 @@ from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Message
 from messaging.states import RETRIED
 from postman.errors import Refused
 
-from . import emails, steps
+from . import emails, steps, telegram, whatsapp
 from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -182,10 +182,17 @@ def _page(
             context |= emails.sent_facts(batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
+    elif state in ("ready", "scheduled") and campaign.is_telegram:
+        context |= telegram.review_facts(request, batch, cast(Any, form), None) | {
+            "sent_before": _sent_before(batch, membership)
+        }
     elif state in ("ready", "scheduled") and campaign.is_email:
         context |= emails.review_facts(request, batch, send_form, cast(Any, form)) | {
             "sent_before": _sent_before(batch, membership)
         }
+    elif state in ("ready", "scheduled") and campaign.is_whatsapp:
+        context |= whatsapp.review_facts(batch, request.GET.get("row", "")) | _when(batch, form)
+        context["sent_before"] = _sent_before(batch, membership)
     elif state in ("ready", "scheduled"):
         context |= _review_facts(request, campaign, membership, batch, form)
     part = "messaging/_batch.html"
@@ -258,6 +265,12 @@ def _review_facts(
         "review": review(batch),
         "preview": _preview(batch, request.GET.get("row", "")),
         "sent_before": _sent_before(batch, membership),
+        **_when(batch, form),
+    }
+
+
+def _when(batch: Batch, form: ScheduleForm | EmailScheduleForm | None) -> dict[str, Any]:
+    return {
         "form": form or ScheduleForm(scheduled_at=batch.scheduled_at),
         "is_night_now": is_night(timezone.now()),
         "is_scheduled_at_night": bool(batch.scheduled_at and is_night(batch.scheduled_at)),

@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -18,12 +18,15 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.email import pinning
 from campaigns.models import Campaign, Channel, EmailDraft, Membership
+from campaigns.telegram import drafts
+from campaigns.whatsapp import chosen_in
 from messaging import exports, sending
 from messaging.forms import ComposeForm, PasteForm, UploadForm, placeholders
 from messaging.models import Batch, Message
 from postman.errors import Refused
 from postman.ids import new_id
 
+from . import telegram, whatsapp
 from .downloads import csv_answer
 from .steps import steps_of
 from .uploads import SizeLimit
@@ -32,7 +35,11 @@ from .uploads import SizeLimit
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
-    campaign, membership = campaign_for(request, campaign_id, channel=Channel.SMS)
+    campaign, membership = campaign_for(request, campaign_id)
+    if campaign.is_whatsapp:
+        return whatsapp.single(request, campaign, membership)
+    if campaign.channel != Channel.SMS:
+        raise Http404("a page of another channel")
     if request.method != "POST":
         return _single_page(
             request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
@@ -123,6 +130,8 @@ def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     if campaign.is_protected:
         # Its file never leaves the officer's browser.
         return redirect("secure-compose", campaign.pk)
+    if campaign.is_whatsapp and chosen_in(campaign) is None:
+        return redirect("whatsapp-template", campaign.pk)
     limit = SizeLimit(request)
     request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
     try:
@@ -176,6 +185,8 @@ def _take(campaign: Campaign, membership: Membership, upload: UploadedFile) -> B
 
 def _faults_of_message(campaign: Campaign) -> list[str]:
     """What keeps an email from being sent; a text of SMS was finished when its campaign was made."""
+    if campaign.is_telegram:
+        return drafts.faults_of(campaign)
     if not campaign.is_email:
         return []
     return pinning.faults_of(EmailDraft.objects.select_related("campaign").get(campaign=campaign))
@@ -201,6 +212,12 @@ def _multiple_page(
         context["steps"] = steps_of(campaign, membership)
         context["paste_form"] = paste_form or PasteForm(campaign)
         return render(request, "messaging/email_upload.html", context, status=status)
+    if campaign.is_whatsapp:
+        context |= whatsapp.upload_facts(campaign)
+        return render(request, "messaging/whatsapp_upload.html", context, status=status)
+    if campaign.is_telegram:
+        context |= telegram.upload_facts(campaign)
+        return render(request, "messaging/telegram_upload.html", context, status=status)
     body = next(iter(campaign.bodies.values()))
     context["preview"] = body.full_message(placeholders(campaign))
     context["lang"] = sms.LANGUAGE_TAGS[body.language]
@@ -213,4 +230,13 @@ def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBa
     campaign, _ = campaign_for(request, campaign_id)
     if campaign.is_email:
         return csv_answer(exports.email_sample(campaign), exports.file_name("postman_sample"))
+    if campaign.is_whatsapp:
+        template = chosen_in(campaign)
+        if template is None:
+            raise Http404("no template")
+        rows = [whatsapp.columns_of(template), whatsapp.example_of(template)]
+        return csv_answer(rows, exports.file_name("(sample)", campaign.name))
+    if campaign.is_telegram:
+        rows = telegram.sample(campaign)
+        return csv_answer(rows, exports.file_name("(sample)", campaign.name))
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))

@@ -18,7 +18,7 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Membership
 from messaging import reports
 from messaging.models import SENT_STATUSES, Batch, Counter, CounterQuerySet
-from messaging.states import EMAIL_GROUPS, PAGE_GROUPS
+from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, Status
 
 from .campaign import unsubscribed_from
 
@@ -35,6 +35,14 @@ MEANINGS = [
     ),
     ("failed", "Failed", "It was not delivered; each message says why."),
     ("cancelled", "Cancelled", "Its batch was stopped before it left, and the rest cancelled."),
+]
+# Of WhatsApp: those who read are among those who got it, so no number drops as people read.
+OF_WHATSAPP = [
+    ("delivered", "Delivered", "It is on the recipient’s phone, read or not."),
+    ("read", "Read", "Part of the delivered: the recipient opened the chat, with receipts on."),
+    ("sent", "Sent", "WhatsApp has it; the phone has not confirmed yet."),
+    ("pending", "Pending", "Waiting to be handed to WhatsApp."),
+    *MEANINGS[3:],
 ]
 # Of emails: first how far they got, each a part of the one before, then how else they ended.
 FUNNEL = [
@@ -89,19 +97,19 @@ def stats(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     if campaign.is_email:
         return _email_stats(request, campaign, membership, counters)
     counts = counters.grouped()
+    shown = counts
+    if campaign.is_whatsapp:
+        shown = counts | {"read": counters.by_status()[Status.OPENED]}
     by_day = request.GET.get("by") == "day"
     context = {
         "campaign": campaign,
         "membership": membership,
         "tab": "stats",
         "counts": counts,
-        "totals": [
-            {"name": name, "label": label, "meaning": meaning, "count": counts[name]}
-            for name, label, meaning in MEANINGS
-        ],
+        "totals": _rows_of(OF_WHATSAPP if campaign.is_whatsapp else MEANINGS, shown),
         "by_day": by_day,
         "series": _by_day(counters) if by_day else _by_hour(counters),
-        "billed": _billed(membership),
+        "billed": _billed(membership) if campaign.channel == Channel.SMS else {},
         "updated_at": timezone.now(),
     }
     return render(request, "messaging/stats.html", context)

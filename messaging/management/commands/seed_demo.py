@@ -9,7 +9,14 @@ from django.db import transaction
 
 from campaigns.creation import create_campaign
 from campaigns.integrations import allow_address, create_key
-from campaigns.models import Campaign, CampaignDraft, RecipientType
+from campaigns.models import (
+    Campaign,
+    CampaignDraft,
+    OfficerProfile,
+    RecipientType,
+    WhatsappGrant,
+    WhatsappTemplate,
+)
 from postman import local
 from postman.accounts.models import Agency, EmailDomain, User
 
@@ -18,6 +25,43 @@ BODIES = {
     "Please arrive 10 minutes early.",
     "malay": "{{name}}, temu janji anda di {{clinic}} ialah pada {{date}}. "
     "Sila tiba 10 minit lebih awal.",
+}
+TEMPLATE: dict[str, Any] = {
+    "name": "Before an officer calls",
+    "label": "officer_will_call",
+    "body": "Dear {{recipient_name}},\n\n<b>{{officer_name}}</b>, {{officer_designation}} at "
+    "{{agency}}, will call you {{when}}.\n\nThe officer will say this passcode first: "
+    "<b>{{passcode}}</b>. Do not go on with a caller who cannot.",
+    "params": [
+        "recipient_name",
+        "officer_name",
+        "officer_designation",
+        "agency",
+        "when",
+        "passcode",
+    ],
+    "param_metadata": {
+        "recipient_name": {"displayName": "Name of the recipient"},
+        "officer_name": {
+            "displayName": "Name of the officer",
+            "defaultFromMetaField": "officer_name",
+        },
+        "officer_designation": {
+            "displayName": "Designation",
+            "defaultFromMetaField": "officer_designation",
+        },
+        "agency": {"displayName": "Agency", "defaultFromMetaField": "agency"},
+        "when": {"displayName": "When the officer will call"},
+    },
+    "languages": [
+        {
+            "code": "zh_CN",
+            "language": "Chinese",
+            "body": "{{recipient_name}} 您好：\n\n{{agency}} 的{{officer_designation}}"
+            "<b>{{officer_name}}</b>将于{{when}}致电给您。\n\n来电者会先说出验证码："
+            "<b>{{passcode}}</b>。若对方说不出，请勿继续通话。",
+        }
+    ],
 }
 VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30am"}
 
@@ -50,6 +94,7 @@ class Command(BaseCommand):
                 "is_superuser": True,
             },
         )
+        template = self._whatsapp(agency, officer)
         draft = CampaignDraft.objects.create(
             creator=officer,
             name="Appointment reminders",
@@ -65,4 +110,15 @@ class Command(BaseCommand):
             "campaign_id": campaign.public_id,
             "api_key": secret,
             "values": VALUES,
+            "whatsapp_template_id": template.pk,
         }
+
+    def _whatsapp(self, agency: Agency, officer: User) -> WhatsappTemplate:
+        """A template that the officer may send."""
+        Agency.objects.filter(pk=agency.pk).update(may_use_whatsapp=True)
+        OfficerProfile.objects.get_or_create(
+            user=officer, defaults={"officer_name": "Tan Mei Fong", "designation": "Care Officer"}
+        )
+        template, _ = WhatsappTemplate.objects.get_or_create(**TEMPLATE)
+        WhatsappGrant.objects.get_or_create(template=template, user=officer)
+        return template
