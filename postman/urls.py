@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
+from messaging.api.v1 import schema as v1
 from postman import ids
 from postman.api import docs
 from postman.health import healthz, readyz
@@ -28,7 +29,13 @@ urlpatterns = [
     path("images/", include("campaigns.image_urls")),
     path("callbacks/", include("messaging.callbacks.urls")),
     path("api/schema", docs.OpenApiDocument.as_view(), name="api-schema"),
+    path(
+        "api/v1-schema",
+        docs.OpenApiDocument.as_view(document=v1.document),
+        name="api-v1-schema",
+    ),
     path("docs", docs.docs, name="api-docs"),
+    path("docs/v1", docs.docs, {"schema": "api-v1-schema"}, name="api-v1-docs"),
     path("admin/", admin.site.urls),
 ]
 

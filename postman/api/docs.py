@@ -1,5 +1,6 @@
-"""The API described: its OpenAPI document, and a page on which to read and try it. Both are public."""
+"""The APIs described: their OpenAPI documents, and pages on which to read and try them. All public."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,20 +15,22 @@ from rest_framework.views import APIView
 
 @cache
 def document() -> dict[str, Any]:
-    """The same for everybody, so it is made once."""
+    """v2's. The same for everybody, so it is made once."""
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 class OpenApiDocument(APIView):
     schema = None  # it does not describe itself
+    document: Callable[[], dict[str, Any]] = staticmethod(document)
     authentication_classes = ()
     permission_classes = ()
     http_method_names = ["get", "head"]
 
     def get(self, request: Request) -> Response:
-        return Response(document())
+        return Response(self.document())
 
 
 @require_safe
-def docs(request: HttpRequest) -> HttpResponse:
-    return render(request, "docs.html")
+def docs(request: HttpRequest, schema: str = "api-schema") -> HttpResponse:
+    """`schema`: the name of the document's address."""
+    return render(request, "docs.html", {"schema": schema})

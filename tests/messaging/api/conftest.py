@@ -1,6 +1,8 @@
 import pytest
+from django.test import Client
 
 from campaigns.models import AllowedAddress, ApiKey
+from tests.messaging.api.described import check, operation_of
 
 
 @pytest.fixture
@@ -14,3 +16,20 @@ def unlimited(campaign):
     """For a test of something else that calls more than ten times at once."""
     campaign.calls_per_second = None
     campaign.save(update_fields=["calls_per_second"])
+
+
+class Described(Client):
+    """Whose every call of v1 is answered as v1's document says."""
+
+    def request(self, **request):
+        answer = super().request(**request)
+        method, path = request["REQUEST_METHOD"].lower(), request["PATH_INFO"]
+        operation = path.startswith("/v1/") and operation_of(method, path.removeprefix("/v1"))
+        if operation:
+            check(operation, answer)
+        return answer
+
+
+@pytest.fixture
+def client():
+    return Described()
