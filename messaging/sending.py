@@ -17,9 +17,8 @@ from django.utils import timezone
 
 from campaigns import sms, whatsapp
 from campaigns.email import pinning
-from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody, WhatsappBody, WhatsappTemplate
+from campaigns.models import Campaign, EmailDraft, TemplateBody, WhatsappBody, WhatsappTemplate
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient, normalise
-from campaigns.telegram import subscribers
 from messaging import delivery, ingest, readiness, reports, tasks
 from messaging.models import (
     MAX_RETRIES,
@@ -572,61 +571,6 @@ def send_test(
     )
     ring(tasks.send_email_tests)
     return tests
-
-
-# --- A test of a bot's message --------------------------------------------------------------------
-
-
-@transaction.atomic
-def send_bot_test(batch: Batch, *, recipient: str, by: User, id: UUID) -> Message:  # noqa: A002
-    """Send the message of the file's first row to a number that has subscribed; raises Refused.
-
-    It is a message as any other, so that its outcome stands where the others' stand. `id`: as for
-    `send_message`.
-    """
-    try:
-        phone = normalise(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
-    except InvalidRecipient as invalid:
-        raise Refused(invalid.message, "recipient_invalid") from None
-    bot = TelegramDraft.objects.select_related("bot").get(campaign=batch.campaign_id).bot
-    if subscribers.reached(bot.pk, [phone]).get(phone, subscribers.UNKNOWN).chat_id is None:
-        raise Refused(
-            f"This number has not subscribed to {bot}. Open {bot.invite_url} on its phone first.",
-            "not_subscribed",
-        )
-    row = StagedRow.objects.filter(batch=batch).order_by("row").first()
-    if row is None:
-        raise Refused("Nothing of this file waits to be sent any more.", "no_such_row")
-    # Two at once must not both find room: the officer's row makes them take turns.
-    User.objects.select_for_update(no_key=True).get(id=by.id)
-    lately = Message.objects.filter(
-        campaign=batch.campaign_id,
-        creator=by,
-        batch=None,
-        created_at__gt=timezone.now() - timedelta(hours=1),
-    )
-    if lately.count() >= TESTS_AN_HOUR:
-        raise Refused(
-            f"You can send {TESTS_AN_HOUR} test messages in an hour. Try again later.",
-            "too_many_tests",
-        )
-    message = Message(
-        id=id,
-        campaign=batch.campaign,
-        template_body=row.template_body,
-        creator=by,
-        recipient=phone,
-        values=row.values,
-        segments=1,
-    )
-    if not _store(message):
-        earlier = Message.objects.filter(id=id, campaign=batch.campaign_id, creator=by).first()
-        if earlier is None:
-            raise Refused("Open the page of the file again.", "id_taken")
-        return earlier
-    audit.record("telegram.tested", by=by, on=batch, row=row.row)
-    ring(tasks.send_singles)
-    return message
 
 
 # --- A report of emails ---------------------------------------------------------------------------

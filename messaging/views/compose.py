@@ -18,7 +18,6 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.email import pinning
 from campaigns.models import Campaign, Channel, EmailDraft, Membership
-from campaigns.telegram import drafts
 from campaigns.whatsapp import chosen_in
 from messaging import exports, sending
 from messaging.forms import ComposeForm, PasteForm, UploadForm, placeholders
@@ -26,7 +25,7 @@ from messaging.models import Batch, Message
 from postman.errors import Refused
 from postman.ids import new_id
 
-from . import telegram, whatsapp
+from . import whatsapp
 from .downloads import csv_answer
 from .steps import steps_of
 from .uploads import SizeLimit
@@ -185,8 +184,6 @@ def _take(campaign: Campaign, membership: Membership, upload: UploadedFile) -> B
 
 def _faults_of_message(campaign: Campaign) -> list[str]:
     """What keeps an email from being sent; a text of SMS was finished when its campaign was made."""
-    if campaign.is_telegram:
-        return drafts.faults_of(campaign)
     if not campaign.is_email:
         return []
     return pinning.faults_of(EmailDraft.objects.select_related("campaign").get(campaign=campaign))
@@ -215,9 +212,6 @@ def _multiple_page(
     if campaign.is_whatsapp:
         context |= whatsapp.upload_facts(campaign)
         return render(request, "messaging/whatsapp_upload.html", context, status=status)
-    if campaign.is_telegram:
-        context |= telegram.upload_facts(campaign)
-        return render(request, "messaging/telegram_upload.html", context, status=status)
     body = next(iter(campaign.bodies.values()))
     context["preview"] = body.full_message(placeholders(campaign))
     context["lang"] = sms.LANGUAGE_TAGS[body.language]
@@ -235,8 +229,5 @@ def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBa
         if template is None:
             raise Http404("no template")
         rows = [whatsapp.columns_of(template), whatsapp.example_of(template)]
-        return csv_answer(rows, exports.file_name("(sample)", campaign.name))
-    if campaign.is_telegram:
-        rows = telegram.sample(campaign)
         return csv_answer(rows, exports.file_name("(sample)", campaign.name))
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))
