@@ -64,6 +64,7 @@ class Kind(models.TextChoices):
     SMS = "sms", "SMS"
     EMAIL = "email", "Email"
     PROTECTED = "protected", "Password-protected email"
+    TELEGRAM = "telegram", "Telegram"
     WHATSAPP = "whatsapp", "WhatsApp"
 
     @property

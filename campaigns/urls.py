@@ -1,11 +1,12 @@
 from django.urls import path
 
-from campaigns.views import creation, email, listing, settings
+from campaigns.views import creation, email, listing, settings, telegram_new
 
 urlpatterns = [
     path("", listing.campaign_list, name="campaign-list"),
     # Three steps to a new campaign; what is typed is kept in a draft.
     path("new", creation.new, name="campaign-new"),
+    path("new/telegram", telegram_new.new, name="campaign-new-telegram"),
     path("new/<uuid:draft_id>/name", creation.name, name="campaign-new-name"),
     path("new/<uuid:draft_id>/channel", creation.channel, name="campaign-new-channel"),
     path("new/<uuid:draft_id>/content", creation.content, name="campaign-new-content"),

@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from django.db import connection
+
 from campaigns.models import Channel, TelegramBot
 from campaigns.telegram import subscribers
 from messaging.channels.base import ChatMessage, Mail, Outcome, Rejected, TemplateMessage
 from messaging.channels.telegram import BLOCKED, BOT_REMOVED, NEVER_SUBSCRIBED, NOT_THIS_BOT
-from messaging.models import Message
+from messaging.models import Batch, Message
 from messaging.providers import bot_of, kind_of
 
 Written = str | Mail | TemplateMessage | None
@@ -129,3 +131,33 @@ def end_with_those_who_left(results: Iterable[tuple[UUID, int, Outcome]]) -> Non
             left[bot_of(campaign_id)].add(chat_id)
     for bot_id, people in left.items():
         subscribers.unsubscribe(bot_id, people)
+
+
+# Before they are sent ----------------------------------------------------------------------------
+
+
+class Reachable(NamedTuple):
+    """Of the rows of a file: how many can be reached as things stand."""
+
+    total: int
+    subscribed: int
+    # The number is linked to other bots of Postman's only.
+    elsewhere: int
+
+
+def reach_of(batch: Batch) -> Reachable:
+    """Who of a checked file has subscribed to the bot now. It may be others when it is sent."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*), count(subscription.id),
+                count(subscriber.id) - count(subscription.id)
+            FROM messaging_stagedrow staged
+            LEFT JOIN campaigns_telegramsubscriber subscriber ON subscriber.phone = recipient
+            LEFT JOIN campaigns_botsubscription subscription
+                ON subscription.subscriber_id = subscriber.id AND subscription.bot_id = %s
+            WHERE staged.batch_id = %s
+            """,
+            [bot_of(batch.campaign_id), batch.id],
+        )
+        return Reachable(*cursor.fetchone())

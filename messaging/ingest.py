@@ -25,6 +25,7 @@ from campaigns import whatsapp
 from campaigns.email import pinning
 from campaigns.models import Campaign
 from campaigns.phone_numbers import clean_recipient, normalise
+from campaigns.telegram import drafts, texts
 from messaging import recipients
 from messaging.models import Batch, BatchStatus, StagedRow, Suppression
 from postman.errors import Refused
@@ -106,6 +107,8 @@ def _kind_of(campaign: Campaign) -> _Kind:
     if campaign.is_whatsapp:
         return _whatsapp(campaign)
     return _sms(campaign)
+    if campaign.is_telegram:
+        return _telegram(campaign)
 
 
 def _sms(campaign: Campaign) -> _Kind:
@@ -165,6 +168,17 @@ def suppressed_of(batch: Batch) -> dict[str, int]:
             )
             SELECT reason, count(*)
             FROM messaging_stagedrow staged JOIN first_reason USING (recipient)
+def _telegram(campaign: Campaign) -> _Kind:
+    body = drafts.pin(campaign)
+    rows = recipients.TelegramRows(
+        variables=texts.variables(body.body),
+        clean_recipient=partial(normalise, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"),
+        length_of=lambda values, number: texts.length(texts.render(body.body, values, number)),
+        most=texts.MAX_LENGTH,
+    )
+    return _Kind(rows, {"": str(body.id)}, look_up=lambda batch: {"text": str(body.id)})
+
+
             WHERE staged.batch_id = %(batch)s GROUP BY reason
             """,
             {"agency": batch.campaign.agency_id, "batch": batch.id},

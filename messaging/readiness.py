@@ -6,8 +6,9 @@
 from collections.abc import Sequence
 
 from campaigns.email import pinning
-from campaigns.models import Campaign, EmailDraft
-from messaging.models import Batch
+from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody
+from campaigns.telegram import drafts
+from messaging.models import Batch, BatchStatus
 from postman.errors import Refused
 
 
@@ -49,6 +50,26 @@ def check_content(draft: EmailDraft, batch: Batch) -> None:
             f"{'these columns' if len(missing) > 1 else 'this column'}, or take the keyword"
             f"{'s' if len(missing) > 1 else ''} out of the message.",
             "columns_missing",
+        )
+
+
+def is_text_checked(batch: Batch) -> bool:
+    """Of a Telegram batch: its rows were checked with the message as it is now."""
+    draft = TelegramDraft.objects.get(campaign=batch.campaign_id)
+    return TemplateBody.objects.filter(
+        pk=batch.summary.get("text"), template__campaign=batch.campaign_id, body=draft.body
+    ).exists()
+
+
+def check_text(batch: Batch) -> None:
+    """Raise NotReady where a Telegram batch was not checked with the message as it is now, or has
+    no bot to leave by. What was scheduled leaves as it was then."""
+    if faults := drafts.faults_of(batch.campaign):
+        raise NotReady(" ".join(faults), "draft_not_ready")
+    if batch.status == BatchStatus.READY and not is_text_checked(batch):
+        raise NotReady(
+            "The message was changed after this file was checked. Check the file again.",
+            "draft_changed",
         )
 
 

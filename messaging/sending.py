@@ -17,8 +17,16 @@ from django.utils import timezone
 
 from campaigns import sms, whatsapp
 from campaigns.email import pinning
-from campaigns.models import Campaign, EmailDraft, TemplateBody, WhatsappBody, WhatsappTemplate
+from campaigns.models import (
+    Campaign,
+    EmailDraft,
+    TelegramDraft,
+    TemplateBody,
+    WhatsappBody,
+    WhatsappTemplate,
+)
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient, normalise
+from campaigns.telegram import subscribers
 from messaging import delivery, ingest, readiness, reports, tasks
 from messaging.models import (
     MAX_RETRIES,
@@ -575,6 +583,61 @@ def send_test(
 
 # --- A report of emails ---------------------------------------------------------------------------
 
+# --- A test of a bot's message --------------------------------------------------------------------
+
+
+@transaction.atomic
+def send_bot_test(batch: Batch, *, recipient: str, by: User, id: UUID) -> Message:  # noqa: A002
+    """Send the message of the file's first row to a number that has subscribed; raises Refused.
+
+    It is a message as any other, so that its outcome stands where the others' stand. `id`: as for
+    `send_message`.
+    """
+    try:
+        phone = normalise(recipient, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+    except InvalidRecipient as invalid:
+        raise Refused(invalid.message, "recipient_invalid") from None
+    bot = TelegramDraft.objects.select_related("bot").get(campaign=batch.campaign_id).bot
+    if subscribers.reached(bot.pk, [phone]).get(phone, subscribers.UNKNOWN).chat_id is None:
+        raise Refused(
+            f"This number has not subscribed to {bot}. Open {bot.invite_url} on its phone first.",
+            "not_subscribed",
+        )
+    row = StagedRow.objects.filter(batch=batch).order_by("row").first()
+    if row is None:
+        raise Refused("Nothing of this file waits to be sent any more.", "no_such_row")
+    # Two at once must not both find room: the officer's row makes them take turns.
+    User.objects.select_for_update(no_key=True).get(id=by.id)
+    lately = Message.objects.filter(
+        campaign=batch.campaign_id,
+        creator=by,
+        batch=None,
+        created_at__gt=timezone.now() - timedelta(hours=1),
+    )
+    if lately.count() >= TESTS_AN_HOUR:
+        raise Refused(
+            f"You can send {TESTS_AN_HOUR} test messages in an hour. Try again later.",
+            "too_many_tests",
+        )
+    message = Message(
+        id=id,
+        campaign=batch.campaign,
+        template_body=row.template_body,
+        creator=by,
+        recipient=phone,
+        values=row.values,
+        segments=1,
+    )
+    if not _store(message):
+        earlier = Message.objects.filter(id=id, campaign=batch.campaign_id, creator=by).first()
+        if earlier is None:
+            raise Refused("Open the page of the file again.", "id_taken")
+        return earlier
+    audit.record("telegram.tested", by=by, on=batch, row=row.row)
+    ring(tasks.send_singles)
+    return message
+
+
 
 @transaction.atomic
 def order_report(
@@ -651,6 +714,9 @@ def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
     """
     if not batch.campaign.is_email:
         return {}
+    if batch.campaign.is_telegram:
+        readiness.check_text(batch)
+        return {}
     stored = Batch.objects.select_for_update(no_key=True).get(id=batch.id)
     if stored.template_body_id or stored.status not in (BatchStatus.READY, BatchStatus.SCHEDULED):
         return {}
@@ -723,6 +789,15 @@ def _decide(batch: Batch, where: Mapping[str, Any], **facts: Any) -> None:
 @transaction.atomic
 def discard_batch(batch: Batch, *, by: User) -> Batch:
     """Throw an unsent upload away, its rows and its files with it."""
+@transaction.atomic
+def check_again(batch: Batch, *, by: User) -> Batch:
+    """Check the file anew, with the message as it is by now; raises Refused."""
+    _move(batch, (BatchStatus.READY,), BatchStatus.UPLOADED, summary={}, rows_checked=0)
+    audit.record("batch.checked_again", by=by, on=batch)
+    ring(tasks.check_upload, str(batch.id))
+    return batch
+
+
     _move(
         batch,
         (BatchStatus.READY, BatchStatus.SCHEDULED, BatchStatus.INVALID),

@@ -10,6 +10,7 @@ from .views import (
     emails,
     message,
     stats,
+    telegram,
     webhooks,
     whatsapp,
 )
@@ -44,6 +45,9 @@ urlpatterns = [
     path(f"{_message}/again", whatsapp.again, name="whatsapp-again"),
     path(f"{_campaign}message", message.editor, name="campaign-message"),
     path(f"{_campaign}message/preview", message.preview, name="campaign-message-preview"),
+    path(f"{_campaign}telegram", telegram.message, name="telegram-message"),
+    path(f"{_batch}/telegram/again", telegram.check_again, name="telegram-check-again"),
+    path(f"{_batch}/telegram/test", telegram.test, name="telegram-test"),
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
     path(f"{_batch}/preview", emails.preview, name="batch-preview"),

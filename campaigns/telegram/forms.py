@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.core.validators import RegexValidator
 
-from campaigns.models import TelegramBot
+from campaigns.models import Campaign, TelegramBot
 from campaigns.telegram import bot_api, bots, texts
 from postman.accounts.models import User
 
@@ -44,8 +44,16 @@ class TelegramBotForm(forms.Form):
 
 
 class NewTelegramForm(forms.Form):
-    """By which bot a new campaign is sent."""
+    """The name of a new campaign, and the bot that it is sent by. `campaign_id` lets a second press
+    of the button find the campaign that the first one made."""
 
+    campaign_id = forms.UUIDField(widget=forms.HiddenInput)
+    name = forms.CharField(
+        label="Campaign name",
+        max_length=Campaign._meta.get_field("name").max_length,
+        error_messages={"required": "Give the campaign a name."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
     bot = forms.ModelChoiceField(
         TelegramBot.objects.none(),
         label="Which bot sends the messages?",
@@ -66,6 +74,12 @@ class NewTelegramForm(forms.Form):
         self.fields["bot"].label_from_instance = _described  # type: ignore[attr-defined]
         if len(own) == 1:
             self.initial.setdefault("bot", own[0].pk)
+
+    def clean_name(self) -> str:
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if not name.isprintable():
+            raise forms.ValidationError("Take out the invisible characters.")
+        return name
 
 
 def _described(bot: Any) -> str:

@@ -73,6 +73,9 @@ def new(request: Request) -> HttpResponse:
     form = NewCampaignForm(request.POST or None, initial=initial, user=request.user)
     if request.method == "POST" and form.is_valid():
         name, kind = form.cleaned_data["name"], form.cleaned_data["kind"]
+        if kind == Kind.TELEGRAM:
+            typed = {"name": name, "campaign_id": form.cleaned_data["campaign_id"]}
+            return redirect(reverse("campaign-new-telegram", query=typed))
         if kind == Kind.SMS:
             draft = CampaignDraft.objects.create(creator=request.user, name=name)
             return redirect("campaign-new-channel", draft_id=draft.pk)
@@ -100,9 +103,6 @@ def _create_email(request: Request, form: NewCampaignForm) -> Campaign | None:
         return None
 
 
-@creators_only
-@require_http_methods(["GET", "HEAD", "POST"])
-@of_own_draft
 def _create_whatsapp(request: Request, form: NewCampaignForm) -> Campaign | None:
     """The campaign; None where it was refused, with the reason on the form."""
     try:
@@ -114,6 +114,9 @@ def _create_whatsapp(request: Request, form: NewCampaignForm) -> Campaign | None
         return None
 
 
+@creators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+@of_own_draft
 def name(request: Request, draft: CampaignDraft) -> HttpResponse:
     form = NameForm(request.POST or None, initial={"name": draft.name})
     if request.method == "POST" and form.is_valid():

@@ -81,7 +81,7 @@ def about(request: Request, campaign: Campaign) -> HttpResponse:
             "lang": sms.LANGUAGE_TAGS[code],
             "text": sms.wrap(body.header, body.body, body.footer),
         }
-        for code, body in (campaign.bodies.items() if not campaign.is_whatsapp else ())
+        for code, body in (campaign.bodies.items() if campaign.channel == Channel.SMS else ())
     ]
     return _page(request, campaign, "about", texts=texts, variables=campaign.variables)
 

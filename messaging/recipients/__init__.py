@@ -16,6 +16,7 @@ from .report import formula_safe
 from .rows import Reason, Row, RowFault, Rows
 from .sms_rows import SmsRows, check_value
 from .table import CHUNK, FileFault
+from .telegram_rows import TelegramRows
 from .whatsapp_rows import WhatsappRows
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RowFault",
     "Rows",
     "SmsRows",
+    "TelegramRows",
     "WhatsappRows",
     "check_value",
     "formula_safe",

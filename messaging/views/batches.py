@@ -33,7 +33,7 @@ from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Message
 from messaging.states import RETRIED
 from postman.errors import Refused
 
-from . import emails, steps, whatsapp
+from . import emails, steps, telegram, whatsapp
 from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -182,6 +182,10 @@ def _page(
             context |= emails.sent_facts(batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
+    elif state in ("ready", "scheduled") and campaign.is_telegram:
+        context |= telegram.review_facts(request, batch, cast(Any, form), None) | {
+            "sent_before": _sent_before(batch, membership)
+        }
     elif state in ("ready", "scheduled") and campaign.is_email:
         context |= emails.review_facts(request, batch, send_form, cast(Any, form)) | {
             "sent_before": _sent_before(batch, membership)

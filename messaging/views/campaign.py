@@ -34,7 +34,7 @@ from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, TERMINAL, Status
 from postman.errors import Refused
 from postman.ids import parse_public_id
 
-from . import steps, whatsapp
+from . import steps, telegram, whatsapp
 from .paging import BY_ROW, NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -53,6 +53,8 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return recipients(request, campaign, membership)
     if campaign.is_whatsapp:
         return whatsapp.messages(request, campaign, membership)
+    if campaign.is_telegram and not Message.objects.visible_to(membership).exists():
+        return redirect(_work_of_bot(campaign, membership))
     filters = MessageFilter(request.GET)
     asked = filters.asked
     batch_id = parse_public_id(asked["batch"], "batch")
@@ -79,6 +81,14 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
             "updated_at": timezone.now(),
         },
     )
+
+
+def _work_of_bot(campaign: Campaign, membership: Membership) -> str:
+    """Where a Telegram campaign goes on that has no messages yet."""
+    if batch := steps.open_batch(membership):
+        return reverse("batch", args=[campaign.pk, batch.pk])
+    is_written = bool(telegram.draft_of(campaign).body) or membership.sees_only_own
+    return reverse("compose-multiple" if is_written else "telegram-message", args=[campaign.pk])
 
 
 def _note_opening(membership: Membership) -> None:
@@ -202,6 +212,11 @@ def message(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID)
         return _email(request, campaign, membership, message, list(attempts))
     if campaign.is_whatsapp:
         return whatsapp.message(request, campaign, membership, message, list(attempts))
+    if campaign.is_telegram:
+        poll_seconds = _poll_seconds(message, timezone.now())
+        return telegram.sent_message(
+            request, campaign, membership, message, list(attempts), poll_seconds=poll_seconds
+        )
     body = message.template_body
     assert body  # only a message of an account's own call has none, and it is on no page
     return render_page(

@@ -18,6 +18,7 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.email import pinning
 from campaigns.models import Campaign, Channel, EmailDraft, Membership
+from campaigns.telegram import drafts
 from campaigns.whatsapp import chosen_in
 from messaging import exports, sending
 from messaging.forms import ComposeForm, PasteForm, UploadForm, placeholders
@@ -25,7 +26,7 @@ from messaging.models import Batch, Message
 from postman.errors import Refused
 from postman.ids import new_id
 
-from . import whatsapp
+from . import telegram, whatsapp
 from .downloads import csv_answer
 from .steps import steps_of
 from .uploads import SizeLimit
@@ -39,7 +40,6 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return whatsapp.single(request, campaign, membership)
     if campaign.channel != Channel.SMS:
         raise Http404("a page of another channel")
-    if request.method != "POST":
         return _single_page(
             request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
         )
@@ -54,6 +54,13 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     if message is None:
         return _single_page(request, campaign, form, status=422)
     return redirect("message", campaign.pk, message.pk)
+
+
+def _made_by_a_system(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    flash.info(
+        request, "A system writes and fills this campaign through the API. Here you can follow it."
+    )
+    return redirect("campaign", campaign.pk)
 
 
 def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | None:
@@ -131,6 +138,8 @@ def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return redirect("secure-compose", campaign.pk)
     if campaign.is_whatsapp and chosen_in(campaign) is None:
         return redirect("whatsapp-template", campaign.pk)
+    if plain_sms.is_one(campaign):
+        return _made_by_a_system(request, campaign)
     limit = SizeLimit(request)
     request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
     try:
@@ -184,6 +193,8 @@ def _take(campaign: Campaign, membership: Membership, upload: UploadedFile) -> B
 
 def _faults_of_message(campaign: Campaign) -> list[str]:
     """What keeps an email from being sent; a text of SMS was finished when its campaign was made."""
+    if campaign.is_telegram:
+        return drafts.faults_of(campaign)
     if not campaign.is_email:
         return []
     return pinning.faults_of(EmailDraft.objects.select_related("campaign").get(campaign=campaign))
@@ -212,6 +223,9 @@ def _multiple_page(
     if campaign.is_whatsapp:
         context |= whatsapp.upload_facts(campaign)
         return render(request, "messaging/whatsapp_upload.html", context, status=status)
+    if campaign.is_telegram:
+        context |= telegram.upload_facts(campaign)
+        return render(request, "messaging/telegram_upload.html", context, status=status)
     body = next(iter(campaign.bodies.values()))
     context["preview"] = body.full_message(placeholders(campaign))
     context["lang"] = sms.LANGUAGE_TAGS[body.language]
@@ -230,4 +244,9 @@ def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBa
             raise Http404("no template")
         rows = [whatsapp.columns_of(template), whatsapp.example_of(template)]
         return csv_answer(rows, exports.file_name("(sample)", campaign.name))
+    if campaign.is_telegram:
+        rows = telegram.sample(campaign)
+        return csv_answer(rows, exports.file_name("(sample)", campaign.name))
+    if plain_sms.is_one(campaign):
+        raise Http404("a system fills it")
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))

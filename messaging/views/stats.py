@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from campaigns.access import campaign_for
-from campaigns.models import Campaign, Membership
+from campaigns.models import Campaign, Channel, Membership
 from messaging import reports
 from messaging.models import SENT_STATUSES, Batch, Counter, CounterQuerySet
 from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, Status
