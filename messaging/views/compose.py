@@ -40,6 +40,7 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return whatsapp.single(request, campaign, membership)
     if campaign.channel != Channel.SMS:
         raise Http404("a page of another channel")
+    if request.method != "POST":
         return _single_page(
             request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
         )
@@ -54,13 +55,6 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     if message is None:
         return _single_page(request, campaign, form, status=422)
     return redirect("message", campaign.pk, message.pk)
-
-
-def _made_by_a_system(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    flash.info(
-        request, "A system writes and fills this campaign through the API. Here you can follow it."
-    )
-    return redirect("campaign", campaign.pk)
 
 
 def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | None:
@@ -138,8 +132,6 @@ def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return redirect("secure-compose", campaign.pk)
     if campaign.is_whatsapp and chosen_in(campaign) is None:
         return redirect("whatsapp-template", campaign.pk)
-    if plain_sms.is_one(campaign):
-        return _made_by_a_system(request, campaign)
     limit = SizeLimit(request)
     request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
     try:
@@ -247,6 +239,4 @@ def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBa
     if campaign.is_telegram:
         rows = telegram.sample(campaign)
         return csv_answer(rows, exports.file_name("(sample)", campaign.name))
-    if plain_sms.is_one(campaign):
-        raise Http404("a system fills it")
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))
