@@ -264,7 +264,7 @@ class TemplateForm(forms.Form):
 
     template = forms.TypedChoiceField(
         coerce=int,
-        widget=forms.RadioSelect,
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
         error_messages={"required": "Choose a template."},
     )
     to = forms.ChoiceField(

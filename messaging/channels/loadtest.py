@@ -18,6 +18,7 @@ from messaging.channels.base import (
     Outcome,
     Outgoing,
     OutgoingMail,
+    OutgoingTemplate,
 )
 
 
@@ -32,7 +33,9 @@ class Loadtest:
     def clean_recipient(self, value: str) -> str:
         return phone_numbers.clean_recipient(value)
 
-    async def send(self, messages: Sequence[Outgoing | OutgoingMail]) -> list[Outcome]:
+    async def send(
+        self, messages: Sequence[Outgoing | OutgoingMail | OutgoingTemplate]
+    ) -> list[Outcome]:
         return [Accepted(f"loadtest-{message.attempt_id}") for message in messages]
 
     async def find(self, attempts: Sequence[Attempted]) -> list[Found]:

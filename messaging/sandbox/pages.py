@@ -116,6 +116,7 @@ class Pages:
             numbers=NUMBERS,
             mailboxes=MAILBOXES,
             whatsapp_numbers=WHATSAPP_NUMBERS,
+            whatsapp_messages=whatsapp.MESSAGES,
             telegram_numbers=TELEGRAM_NUMBERS,
             twilio_messages=TWILIO_MESSAGES,
             credentials=constants,

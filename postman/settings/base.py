@@ -313,6 +313,7 @@ WHATSAPP_AUTO_REPLY = env.str(
 LOADTEST_CHANNELS = {
     "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
     "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},
+    "whatsapp": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
 }
 # How often browsers hash a password to make the key of a secure page (docs/security.md).
 PROTECTED_ITERATIONS = env.int("PROTECTED_ITERATIONS", 600_000)
