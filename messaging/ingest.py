@@ -106,9 +106,9 @@ def _kind_of(campaign: Campaign) -> _Kind:
         return _emails(campaign)
     if campaign.is_whatsapp:
         return _whatsapp(campaign)
-    return _sms(campaign)
     if campaign.is_telegram:
         return _telegram(campaign)
+    return _sms(campaign)
 
 
 def _sms(campaign: Campaign) -> _Kind:
@@ -152,6 +152,17 @@ def _whatsapp(campaign: Campaign) -> _Kind:
     return _Kind(rows, pinned, look_up=lambda batch: {"template": template.name})
 
 
+def _telegram(campaign: Campaign) -> _Kind:
+    body = drafts.pin(campaign)
+    rows = recipients.TelegramRows(
+        variables=texts.variables(body.body),
+        clean_recipient=partial(normalise, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"),
+        length_of=lambda values, number: texts.length(texts.render(body.body, values, number)),
+        most=texts.MAX_LENGTH,
+    )
+    return _Kind(rows, {"": str(body.id)}, look_up=lambda batch: {"text": str(body.id)})
+
+
 def suppressed_of(batch: Batch) -> dict[str, int]:
     """Reason → how many staged rows are of somebody who is not to be written to.
 
@@ -168,17 +179,6 @@ def suppressed_of(batch: Batch) -> dict[str, int]:
             )
             SELECT reason, count(*)
             FROM messaging_stagedrow staged JOIN first_reason USING (recipient)
-def _telegram(campaign: Campaign) -> _Kind:
-    body = drafts.pin(campaign)
-    rows = recipients.TelegramRows(
-        variables=texts.variables(body.body),
-        clean_recipient=partial(normalise, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"),
-        length_of=lambda values, number: texts.length(texts.render(body.body, values, number)),
-        most=texts.MAX_LENGTH,
-    )
-    return _Kind(rows, {"": str(body.id)}, look_up=lambda batch: {"text": str(body.id)})
-
-
             WHERE staged.batch_id = %(batch)s GROUP BY reason
             """,
             {"agency": batch.campaign.agency_id, "batch": batch.id},

@@ -581,8 +581,6 @@ def send_test(
     return tests
 
 
-# --- A report of emails ---------------------------------------------------------------------------
-
 # --- A test of a bot's message --------------------------------------------------------------------
 
 
@@ -637,6 +635,8 @@ def send_bot_test(batch: Batch, *, recipient: str, by: User, id: UUID) -> Messag
     ring(tasks.send_singles)
     return message
 
+
+# --- A report of emails ---------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -712,8 +712,6 @@ def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
 
     Raises Refused where the draft is not ready, not tested, or not what was reviewed.
     """
-    if not batch.campaign.is_email:
-        return {}
     if batch.campaign.is_telegram:
         readiness.check_text(batch)
         return {}
@@ -787,9 +785,6 @@ def _decide(batch: Batch, where: Mapping[str, Any], **facts: Any) -> None:
 
 
 @transaction.atomic
-def discard_batch(batch: Batch, *, by: User) -> Batch:
-    """Throw an unsent upload away, its rows and its files with it."""
-@transaction.atomic
 def check_again(batch: Batch, *, by: User) -> Batch:
     """Check the file anew, with the message as it is by now; raises Refused."""
     _move(batch, (BatchStatus.READY,), BatchStatus.UPLOADED, summary={}, rows_checked=0)
@@ -798,6 +793,9 @@ def check_again(batch: Batch, *, by: User) -> Batch:
     return batch
 
 
+@transaction.atomic
+def discard_batch(batch: Batch, *, by: User) -> Batch:
+    """Throw an unsent upload away, its rows and its files with it."""
     _move(
         batch,
         (BatchStatus.READY, BatchStatus.SCHEDULED, BatchStatus.INVALID),
