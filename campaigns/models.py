@@ -122,6 +122,7 @@ class Campaign(PublicIdModel):
 
     if TYPE_CHECKING:
         email_draft: EmailDraft
+        sms_draft: SmsDraft
         telegram_draft: TelegramDraft
         whatsapp_choice: WhatsappChoice
         memberships: RelatedManager[Membership]
@@ -157,11 +158,11 @@ class Campaign(PublicIdModel):
 
     @cached_property
     def bodies(self) -> dict[str, TemplateBody]:
-        """Language → its text, in the order of `Language`."""
+        """Language → its text, in the order of `Language`; empty while none is written."""
         try:
             return _bodies_of(self.id)
-        except TemplateBody.DoesNotExist:
-            return {}
+        except _NotForGood as found:
+            return found.bodies
 
     @cached_property
     def variables(self) -> list[str]:
@@ -173,7 +174,8 @@ class Campaign(PublicIdModel):
             return list(choice.template.params) if choice else []
         if self.channel == Channel.TELEGRAM:
             return texts.variables(self.telegram_draft.body)
-        return templating.variables(next(iter(self.bodies.values())).body)
+        written = next(iter(self.bodies.values()), None)
+        return templating.variables(written.body) if written else []
 
     @property
     def is_email(self) -> bool:
@@ -247,14 +249,40 @@ class TemplateBody(models.Model):
         return sms.wrap(self.header, self.render(values), self.footer, settings.TRAINING_NOTICE)
 
 
+class _NotForGood(Exception):
+    """What a cache must not keep: the bodies of a campaign that may get others."""
+
+    def __init__(self, bodies: dict[str, TemplateBody]) -> None:
+        self.bodies = bodies
+
+
 @lru_cache(maxsize=4096)
 def _bodies_of(campaign_id: UUID) -> dict[str, TemplateBody]:
-    """Kept by the process, as bodies are made with their campaign and never change."""
-    found = TemplateBody.objects.filter(template__campaign=campaign_id)
+    """Kept by the process where bodies are made with their campaign, as those never change."""
+    found = TemplateBody.objects.filter(template__campaign=campaign_id).order_by("version")
     rows = {row.language: row for row in found}
-    if not rows:
-        raise TemplateBody.DoesNotExist  # which is not kept
-    return {language: rows[language] for language in Language.values if language in rows}
+    bodies = {language: rows[language] for language in Language.values if language in rows}
+    if not bodies or SmsDraft.objects.filter(campaign=campaign_id).exists():
+        raise _NotForGood(bodies)
+    return bodies
+
+
+class SmsDraft(models.Model):
+    """What makes an SMS campaign one that is written after it was made (`plain_sms`).
+
+    Each text is a body of its own, of which the newest counts.
+    """
+
+    campaign = models.OneToOneField(
+        Campaign, models.CASCADE, primary_key=True, related_name="sms_draft"
+    )
+    # Under a label of its owner's. Chosen by trying them out; settled once the campaign is sent.
+    credentials = models.ForeignKey(
+        "TwilioCredentials", models.PROTECT, null=True, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return f"draft of {self.campaign_id}"
 
 
 class EmailDraft(models.Model):

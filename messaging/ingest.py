@@ -28,6 +28,7 @@ from campaigns.phone_numbers import clean_recipient, normalise
 from campaigns.telegram import drafts, texts
 from messaging import recipients
 from messaging.models import Batch, BatchStatus, StagedRow, Suppression
+from messaging.recipients.plain_sms_rows import PlainSmsRows
 from postman.errors import Refused
 from postman.ids import new_ids, now_ms
 
@@ -113,6 +114,10 @@ def _kind_of(campaign: Campaign) -> _Kind:
 
 def _sms(campaign: Campaign) -> _Kind:
     bodies = campaign.bodies
+    if not bodies:
+        raise Refused("Write the message first.", "draft_not_ready")
+    if not next(iter(bodies.values())).header:
+        return _plain_sms(campaign)
     rows = recipients.SmsRows(
         template={language: body.body for language, body in bodies.items()},
         variables=campaign.variables,
@@ -124,6 +129,17 @@ def _sms(campaign: Campaign) -> _Kind:
     )
     ids = {language: str(body.id) for language, body in bodies.items()}
     return _Kind(rows, ids, look_up=lambda batch: {})
+
+
+def _plain_sms(campaign: Campaign) -> _Kind:
+    [(language, body)] = campaign.bodies.items()
+    rows = PlainSmsRows(
+        body=body.body,
+        language=language,
+        variables=campaign.variables,
+        clean_recipient=partial(normalise, test_numbers=settings.POSTMAN_ENVIRONMENT == "test"),
+    )
+    return _Kind(rows, {language: str(body.id)}, look_up=lambda batch: {})
 
 
 def _emails(campaign: Campaign) -> _Kind:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from campaigns.models import Campaign, TelegramDraft, TwilioCredentials
+from campaigns.models import Campaign, SmsDraft, TelegramDraft, TwilioCredentials
 from campaigns.models import Channel as Kind
 from messaging.channels import get_channel
 from messaging.channels.base import Channel
@@ -40,9 +40,14 @@ def kind_of(campaign_id: UUID) -> Kind:
     return Kind(Campaign.objects.values_list("channel", flat=True).get(id=campaign_id))
 
 
-@lru_cache(maxsize=4096)
 def account_of(campaign_id: UUID) -> str:
-    """The account that a campaign sends through: made with it, and never changed."""
+    """The account that a campaign sends through."""
+    return _account_of(campaign_id) or _chosen_account_of(campaign_id)
+
+
+@lru_cache(maxsize=4096)
+def _account_of(campaign_id: UUID) -> str:
+    """Made with the campaign, and never changed; empty where it is chosen afterwards."""
     kind = kind_of(campaign_id)
     if kind == Kind.EMAIL:
         return EMAIL_ACCOUNT
@@ -51,7 +56,14 @@ def account_of(campaign_id: UUID) -> str:
     if kind == Kind.TELEGRAM:
         return telegram_account(bot_of(campaign_id))
     own = TwilioCredentials.objects.filter(campaign_id=campaign_id).values_list("id", flat=True)
-    return str(own.first() or PUBLIC_ACCOUNT)
+    if account := own.first():
+        return str(account)
+    return "" if SmsDraft.objects.filter(campaign=campaign_id).exists() else PUBLIC_ACCOUNT
+
+
+def _chosen_account_of(campaign_id: UUID) -> str:
+    chosen = SmsDraft.objects.filter(campaign=campaign_id, credentials__isnull=False)
+    return str(chosen.values_list("credentials_id", flat=True).get())
 
 
 @lru_cache(maxsize=4096)

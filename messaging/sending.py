@@ -15,7 +15,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from campaigns import sms, whatsapp
+from campaigns import plain_sms, sms, whatsapp
 from campaigns.email import pinning
 from campaigns.models import (
     Campaign,
@@ -147,6 +147,8 @@ def _check_message(campaign: Campaign, recipient: Any, language: Any, values: An
     body = campaign.bodies.get(language) if isinstance(language, str) else None
     if body is None:
         faults["language"] = f"Choose one of: {', '.join(campaign.bodies)}."
+    elif not body.header:
+        faults["language"] = "This campaign is sent by files and v1's API only."
     value_faults = _check_values(campaign.variables, values, body.language if body else "")
     faults |= value_faults
     if body and not value_faults and len(body.render(values)) > sms.MAX_BODY:
@@ -714,6 +716,9 @@ def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
     """
     if batch.campaign.is_telegram:
         readiness.check_text(batch)
+        return {}
+    if not batch.campaign.is_email:
+        plain_sms.check_sender(batch.campaign)
         return {}
     stored = Batch.objects.select_for_update(no_key=True).get(id=batch.id)
     if stored.template_body_id or stored.status not in (BatchStatus.READY, BatchStatus.SCHEDULED):

@@ -302,7 +302,7 @@ def _plans(
     """A plan for each language, under the spellings that files mostly have."""
     plans: dict[str, _Plan] = {}
     for language, body in template.items():
-        frame = sms.compose(header, _SEPARATOR, language, notice)
+        frame = sms.compose(header, _SEPARATOR, language, notice) if header else _SEPARATOR
         plan = _Plan(language, body, names, frame)
         plans |= dict.fromkeys((language, language.title(), language.upper()), plan)
     return plans

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from campaigns import sms
+from campaigns import plain_sms, sms
 from campaigns.access import campaign_for
 from campaigns.email import pinning
 from campaigns.models import Campaign, Channel, EmailDraft, Membership
@@ -40,6 +40,8 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return whatsapp.single(request, campaign, membership)
     if campaign.channel != Channel.SMS:
         raise Http404("a page of another channel")
+    if plain_sms.is_one(campaign):
+        return _made_by_a_system(request, campaign)
     if request.method != "POST":
         return _single_page(
             request, campaign, ComposeForm(campaign, initial={"message_id": new_id()})
@@ -55,6 +57,13 @@ def single(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     if message is None:
         return _single_page(request, campaign, form, status=422)
     return redirect("message", campaign.pk, message.pk)
+
+
+def _made_by_a_system(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    flash.info(
+        request, "A system writes and fills this campaign through the API. Here you can follow it."
+    )
+    return redirect("campaign", campaign.pk)
 
 
 def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | None:
@@ -132,6 +141,8 @@ def multiple(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return redirect("secure-compose", campaign.pk)
     if campaign.is_whatsapp and chosen_in(campaign) is None:
         return redirect("whatsapp-template", campaign.pk)
+    if plain_sms.is_one(campaign):
+        return _made_by_a_system(request, campaign)
     limit = SizeLimit(request)
     request.upload_handlers = [limit, TemporaryFileUploadHandler(request)]
     try:
@@ -239,4 +250,6 @@ def csv_template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponseBa
     if campaign.is_telegram:
         rows = telegram.sample(campaign)
         return csv_answer(rows, exports.file_name("(sample)", campaign.name))
+    if plain_sms.is_one(campaign):
+        raise Http404("a system fills it")
     return csv_answer(exports.sample(campaign), exports.file_name("(sample)", campaign.name))

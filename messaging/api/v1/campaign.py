@@ -1,7 +1,7 @@
 """One campaign, `/v1/campaign/{id}/{type}`: written, tried out, sent and told of (v1-backend §3.4)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -38,6 +38,15 @@ class CampaignView(CampaignApiView):
         type_ = kwargs["type_"].upper()
         self.campaign = standing.campaign_of(self.account, kwargs["number"], type_)
         self.kind = kinds.kind_of(type_)
+
+    def edit(self, act: Callable[[Standing], Response]) -> Response:
+        """`change`, of a campaign that this API may change at all."""
+
+        def checked(stands: Standing) -> Response:
+            self.kind.check_made_here(stands.campaign)
+            return act(stands)
+
+        return self.change(self.campaign, checked)
 
 
 # Bodies --------------------------------------------------------------------------------------
@@ -117,7 +126,7 @@ class Template(CampaignView):
 
     def put(self, request: Request, number: str, type_: str) -> Response:
         asked = self.kind.template(data=request.data).run_validation(request.data)
-        return self.change(self.campaign, lambda stands: self._save(stands, asked))
+        return self.edit(lambda stands: self._save(stands, asked))
 
     def _save(self, stands: Standing, asked: Mapping[str, Any]) -> Response:
         stands.check_editable()
@@ -169,7 +178,7 @@ class Duplicates(CampaignView):
 
     def post(self, request: Request, number: str, type_: str) -> Response:
         asked = Duplicate(data=request.data).run_validation(request.data)
-        return self.change(self.campaign, lambda stands: self._copy(stands, asked["name"]))
+        return self.edit(lambda stands: self._copy(stands, asked["name"]))
 
     def _copy(self, stands: Standing, name: str) -> Response:
         """The message only: no recipients, no credentials and no schedule."""
@@ -191,7 +200,7 @@ class Credentials(CampaignView):
     def post(self, request: Request, number: str, type_: str) -> Response:
         """Send the message of the first row to one person; only then it may be sent to all."""
         asked = self.kind.credentials(data=request.data).run_validation(request.data)
-        response = self.change(self.campaign, lambda stands: self._test(stands, asked))
+        response = self.edit(lambda stands: self._test(stands, asked))
         self.kind.finish_test(self.campaign, by=self.account)
         return response
 
@@ -208,7 +217,7 @@ class Sends(CampaignView):
         asked = Send(data=request.data or {}).run_validation(request.data or {})
         if fault := self.kind.check_rate(asked["rate"]):
             raise Invalid({"rate": fault})
-        return self.change(self.campaign, lambda stands: self._send(stands, asked["scheduled_at"]))
+        return self.edit(lambda stands: self._send(stands, asked["scheduled_at"]))
 
     def _send(self, stands: Standing, at: Any) -> Response:
         stands.check_unsent()

@@ -68,7 +68,7 @@ class Upload(UploadView):
         files = request.FILES.getlist("file")
         if len(files) != 1 or set(request.data) != {"file"}:
             raise Invalid({"file": "Send one CSV file, in a part of this name, and nothing else."})
-        return self.change(self.campaign, lambda stands: self._take(stands, files[0]))
+        return self.edit(lambda stands: self._take(stands, files[0]))
 
     def _take(self, stands: Standing, upload: Any) -> Response:
         self.check_ready(stands)
@@ -86,6 +86,7 @@ class Start(UploadView):
     http_method_names = ["get", "options"]
 
     def get(self, request: Request, number: str, type_: str) -> Response:
+        self.kind.check_made_here(self.campaign)
         self.check_ready(standing.of(self.campaign))
         mime_type, md5 = self._asked(request)
         batch = Batch(id=new_id(), campaign=self.campaign)
@@ -190,7 +191,7 @@ class Complete(UploadView):
     def post(self, request: Request, number: str, type_: str) -> Response:
         asked = CompleteAsked(data=request.data).run_validation(request.data)
         ticket = self._ticket(asked)
-        return self.change(self.campaign, lambda stands: self._take(stands, asked, ticket))
+        return self.edit(lambda stands: self._take(stands, asked, ticket))
 
     def _ticket(self, asked: dict[str, str]) -> dict[str, str]:
         """What was announced; raises Invalid for somebody else's, or another campaign's."""
@@ -251,7 +252,7 @@ class State(UploadView):
         )
 
     def delete(self, request: Request, number: str, type_: str) -> Response:
-        return self.change(self.campaign, self._forget)
+        return self.edit(self._forget)
 
     def _forget(self, stands: Standing) -> Response:
         """Throw away the files that have errors."""

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from email.utils import parseaddr
 from typing import Any, ClassVar
 
-from campaigns import creation
+from campaigns import creation, plain_sms, sms_credentials
 from campaigns.email import drafts, keywords, pinning, sanitising, senders
-from campaigns.models import Campaign, EmailDraft, image_url
-from messaging import email_tests, readiness, sending, unsubscribing
+from campaigns.models import Campaign, EmailDraft, TemplateBody, image_url
+from messaging import email_tests, pricing, readiness, sending, transactional, unsubscribing
 from messaging.api.v1.email import Address, Mailbox
 from messaging.api.v1.fields import Flag, Strict, Text
 from messaging.api.v1.standing import Standing
@@ -38,6 +38,9 @@ class Kind:
     name: ClassVar[str]
     template: ClassVar[type[Strict]]
     credentials: ClassVar[type[Strict]]
+
+    def check_made_here(self, campaign: Campaign) -> None:
+        """Raise Refused for a campaign that only the browser may change."""
 
     def create(self, name: str, *, by: User) -> Campaign:
         raise NotImplementedError
@@ -265,7 +268,92 @@ def _code_of(faults: Mapping[str, Any]) -> str:
     return "invalid_from_address" if set(faults) == {"from_address"} else "invalid_template"
 
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Email(),)}
+# SMS -----------------------------------------------------------------------------------------
+
+
+class SmsTemplate(Strict):
+    body = Text(trim_whitespace=False, max_length=10_000)
+
+
+class SmsCredentials(Strict):
+    label = Text(max_length=50)  # type: ignore[assignment]
+    recipient = Text(max_length=50)
+
+
+class Sms(Kind):
+    name = "SMS"
+    template = SmsTemplate
+    credentials = SmsCredentials
+
+    def check_made_here(self, campaign: Campaign) -> None:
+        if not hasattr(campaign, "sms_draft"):
+            raise Refused(
+                "This campaign was made in the browser, and is written, filled and sent there.",
+                "unauthorized",
+            )
+
+    def create(self, name: str, *, by: User) -> Campaign:
+        return plain_sms.create(name, by=by)
+
+    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+        if body := _body_of(source):
+            plain_sms.write(target, body.body, by=by)
+
+    def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        plain_sms.write(standing.campaign, asked["body"], by=by)
+
+    def shown_template(self, campaign: Campaign) -> dict[str, Any] | None:
+        body = _body_of(campaign)
+        return {"body": body.body, "params": campaign.variables} if body else None
+
+    def missing(self, campaign: Campaign, batch: Batch) -> list[str]:
+        columns = batch.summary.get("columns", ())
+        return [name for name in campaign.variables if name not in columns]
+
+    def changed(self, standing: Standing, *, by: User) -> None:
+        """Its rows are measured anew: how long each SMS is hangs on the text."""
+        if standing.filled:
+            sending.check_again(standing.filled, by=by)
+
+    def has_credential(self, standing: Standing) -> bool:
+        draft = getattr(standing.campaign, "sms_draft", None)
+        return draft is None or draft.credentials_id is not None
+
+    def preview(
+        self, campaign: Campaign, recipient: str, values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        body = _body_of(campaign)
+        return {"body": body.full_message(values) if body else ""}
+
+    def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        """Ask Twilio whether the account opens, send through it, and send all of it through that."""
+        _, row = check_filled(standing, "invalid_credentials")
+        kept = sms_credentials.of(by).filter(campaign__name=asked["label"]).first()
+        if kept is None:
+            raise Refused(
+                "You have no SMS credentials with this label. See Settings, SMS credentials.",
+                "invalid_credentials",
+            )
+        text = self.preview(standing.campaign, row.recipient, row.values)["body"]
+        with told_as("invalid_credentials"):
+            sms_credentials.check(kept)
+            transactional.send_sms(
+                by, recipient=asked["recipient"], body=text, label=asked["label"]
+            )
+        plain_sms.bind(standing.campaign, kept, by=by)
+
+    def details(self, standing: Standing) -> dict[str, Any]:
+        return {
+            "sms_templates": self.shown_template(standing.campaign),
+            "cost_per_message": pricing.price_micros(is_local=True, segments=1) / 1_000_000,
+        }
+
+
+def _body_of(campaign: Campaign) -> TemplateBody | None:
+    return next(iter(campaign.bodies.values()), None)
+
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Email(), Sms())}
 
 
 def kind_of(type_: str) -> Kind:

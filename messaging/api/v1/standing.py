@@ -46,7 +46,7 @@ def campaigns_of(user: User) -> QuerySet[Campaign]:
     own = Campaign.objects.alive().filter(
         is_programmatic=False, memberships__user=user, memberships__role=Role.OWNER
     )
-    return own.select_related("agency", "creator", "email_draft")
+    return own.select_related("agency", "creator", "email_draft", "sms_draft")
 
 
 def campaign_of(user: User, number: str, type_: str | None = None) -> Campaign:

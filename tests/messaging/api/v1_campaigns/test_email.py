@@ -3,13 +3,10 @@
 import json
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
-from django.utils import timezone
 
 from campaigns.models import Campaign
-from messaging import delivery, ingest
-from messaging.models import Batch, Message
-from postman.accounts import keys
+from messaging.models import Message
+from tests.messaging.api.v1_campaigns.workers import deliver
 
 pytestmark = pytest.mark.django_db
 
@@ -19,58 +16,6 @@ TEMPLATE = {
     "reply_to": None,
     "from": "Postman <donotreply@mail.postman.gov.sg>",
 }
-PEOPLE = b"recipient,name,clinic\na@example.org,Ann,Bedok\nb@example.org,Ben,Yishun\n"
-
-
-@pytest.fixture
-def account(officer):
-    officer.calls_per_second = None
-    officer.save()
-    return officer
-
-
-@pytest.fixture
-def headers(account):
-    _, secret = keys.create(account, label="System", contacts=[account.email])
-    return {"Authorization": f"Bearer {secret}"}
-
-
-@pytest.fixture
-def call(client, headers):
-    """`call("post", "/campaigns", {...})` → the answer."""
-
-    def send(method, path, body=None, **extra):
-        options = {"headers": {**headers, **extra.pop("headers", {})}, **extra}
-        if method != "get":
-            options = {"data": json.dumps(body) if body is not None else "", **options}
-            options["content_type"] = "application/json"
-        elif body:
-            options["data"] = body
-        return getattr(client, method)(f"/v1{path}", **options)
-
-    return send
-
-
-@pytest.fixture
-def upload(client, headers):
-    def send(path, content=PEOPLE, name="people.csv", **fields):
-        file = SimpleUploadedFile(name, content, content_type="text/csv")
-        answer = client.post(f"/v1{path}/upload", {"file": file, **fields}, headers=headers)
-        check_uploads()
-        return answer
-
-    return send
-
-
-def check_uploads():
-    """What a worker does with them."""
-    for batch_id in ingest.waiting(timezone.now()):
-        ingest.check(batch_id)
-
-
-def refused(answer, status, code):
-    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.json()
-    return answer.json()
 
 
 @pytest.fixture
@@ -101,15 +46,6 @@ def sent(tested, call):
     assert call("post", f"{tested}/send", {}).status_code == 200
     deliver()
     return tested
-
-
-def deliver():
-    """What workers do with a batch that was accepted."""
-    for batch in Batch.objects.filter(accepted_at__isnull=False):
-        delivery.expand(batch.id)
-        while delivery.send_chunk(batch.id):
-            pass
-        delivery.send_chunk(batch.id)
 
 
 # From an empty campaign to its report -----------------------------------------------------------

@@ -1,0 +1,25 @@
+"""What workers do with the campaigns of the API, for its tests."""
+
+from django.utils import timezone
+
+from messaging import delivery, ingest
+from messaging.models import Batch
+
+
+def check_uploads():
+    for batch_id in ingest.waiting(timezone.now()):
+        ingest.check(batch_id)
+
+
+def deliver():
+    """Send what was accepted, to the last message."""
+    for batch in Batch.objects.filter(accepted_at__isnull=False):
+        delivery.expand(batch.id)
+        while delivery.send_chunk(batch.id):
+            pass
+
+
+def refused(answer, status, code):
+    """The answer, which refused the call so."""
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.json()
+    return answer.json()
