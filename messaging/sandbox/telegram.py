@@ -24,8 +24,10 @@ PATH = re.compile(r"/bot([^/]+)/(\w+)")
 _TOKEN = re.compile(r"(\d{3,15}):[A-Za-z0-9_-]{30,60}", re.ASCII)
 _MOST_CHARACTERS = 4096
 _TAGS = frozenset(
-    ("b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre")
-    + ("span", "tg-spoiler", "tg-emoji", "blockquote")
+    (
+        *("b", "strong", "i", "em", "u", "ins", "s", "strike", "del", "a", "code", "pre"),
+        *("span", "tg-spoiler", "tg-emoji", "blockquote"),
+    )
 )
 
 
