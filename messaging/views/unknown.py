@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 
+from campaigns.models import Channel
 from messaging import sending
 from messaging.models import Batch, Message, MessageQuerySet
 from postman.accounts.models import User
@@ -25,7 +26,7 @@ def resend_unknown(
     if not number:
         return redirect(back)
     if request.method != "POST":
-        context = {"number": number, "back": back, "is_email": on.campaign.is_email}
+        context = {"number": number, "back": back, "is_charged": on.campaign.channel == Channel.SMS}
         return render(request, "messaging/resend_unknown.html", context)
     try:
         sent = sending.resend_unknown(messages, by=cast(User, request.user), on=on)

@@ -51,14 +51,14 @@ def template(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     """Choose what the campaign sends, as long as nothing was filled in for another template."""
     campaign, membership = campaign_for(request, campaign_id, channel=Channel.WHATSAPP)
     chosen = whatsapp.chosen_in(campaign)
-    is_fixed = chosen is not None and _is_in_use(campaign)
+    is_fixed = chosen is not None and (_is_in_use(campaign) or membership.sees_only_own)
     granted = list(whatsapp.granted_to(membership.user).order_by("name", "id"))
     form = TemplateForm(
         granted, request.POST or None, initial={"template": chosen.pk if chosen else None}
     )
     if request.method == "POST":
         if is_fixed:
-            flash.error(request, "Something was sent or uploaded with this template already.")
+            flash.error(request, "This template can no longer be changed.")
             return redirect("whatsapp-template", campaign.pk)
         if form.is_valid():
             whatsapp.choose(campaign, form.chosen, by=membership.user)

@@ -188,6 +188,25 @@ def test_without_a_template_every_page_leads_to_the_choice(browser, officer, tem
         assert browser.get(url(name, campaign)).url == url("whatsapp-template", campaign)
 
 
+def test_a_restricted_member_changes_no_template(client_of, campaign, template):
+    clerk = UserFactory(agency=campaign.agency)
+    Membership.objects.create(campaign=campaign, user=clerk, role="member_restricted")
+    other = wa.granted(clerk, name="Another")
+
+    client_of(clerk).post(
+        url("whatsapp-template", campaign), {"template": other.pk, "to": "single"}
+    )
+
+    assert WhatsappChoice.objects.get(campaign=campaign).template == template
+
+
+def test_the_pages_that_confirm_speak_of_no_keys_and_no_bills(browser, campaign):
+    for name in ("campaign-delete", "campaign-members"):
+        page = main_of(browser.get(url(name, campaign)))
+        assert "API key" not in page
+        assert "billed" not in page
+
+
 # One person ----------------------------------------------------------------------------------
 
 
