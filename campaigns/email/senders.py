@@ -74,6 +74,12 @@ def sender_of(campaign: Campaign, from_name: str, from_address: str) -> SenderCh
     name = clean_name(from_name) or sender.name
     if name != sender.name and not name.endswith(f" {settings.MAIL_VIA}"):
         name = f"{name} {settings.MAIL_VIA}"
+        if len(name) > MAX_NAME_LENGTH:
+            raise Refused(
+                f"Shorten the name by {len(name) - MAX_NAME_LENGTH} characters: "
+                f"“{settings.MAIL_VIA}” is added to it.",
+                "invalid_from_name",
+            )
     return SenderChoice(sender.address, name)
 
 

@@ -216,17 +216,23 @@ def _looked_at(request: Request, row: SenderDomain, done: str = "") -> HttpRespo
         messages.warning(request, f"{done} {refusal.message} Postman looks by itself, too.".strip())
     else:
         ring(tasks.mail_senders)
-        said = "Its records stand: emails can be sent." if row.is_verified else _still_missing(row)
-        messages.success(request, f"{done} {said}".strip())
+        if row.is_verified:
+            messages.success(request, f"{done} Its records stand: emails can be sent.".strip())
+        else:
+            messages.info(request, f"{done} {_still_missing(row)}".strip())
     return redirect("sender-domain", domain_id=row.pk)
 
 
 def _still_missing(row: SenderDomain) -> str:
     required = [record for record in dns_records.restored(row.records) if record.is_required]
     missing = sum(record.state != dns_records.FOUND for record in required)
+    if row.state == DomainState.LOST and not missing:
+        return "Amazon SES no longer signs its emails."
     if missing:
         return f"{missing} of {len(required)} required records are not found yet."
-    return "All records are found. Amazon SES has not seen them yet; that may take an hour."
+    return (
+        "All required records are found. Amazon SES has not seen them yet; that may take an hour."
+    )
 
 
 @require_safe
