@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import OperationalError, connection, transaction
+from django.http import QueryDict
 from psycopg.errors import LockNotAvailable
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -93,7 +94,13 @@ def _answered_before(client: UUID, key: str, fingerprint: str) -> Response:
 def _fingerprint(request: Request) -> str:
     """Of method, address and content; JSON that only looks different is the same."""
     content = request.data
-    if isinstance(content, Mapping):
+    if isinstance(content, QueryDict):
+        # A field of a form may stand in it more than once: each of its files counts.
+        content = {
+            name: [_comparable(value) for value in values] if values[1:] else _comparable(values[0])
+            for name, values in content.lists()
+        }
+    elif isinstance(content, Mapping):
         content = {name: _comparable(value) for name, value in content.items()}
     asked = [request.method, request.path, content]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
