@@ -101,17 +101,39 @@ class Mailbox(serializers.Field):
         return f'"{name}" <{clean}>' if name else clean
 
 
+class Text(serializers.CharField):
+    """As it was sent; DRF would take numbers too, which v1 did not."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Send a string.")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.Field):
+    """True or false, in JSON or as a word: DRF would take `on` and `1` too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        word = str(data).lower() if isinstance(data, bool | str) else ""
+        if word not in ("true", "false"):
+            raise serializers.ValidationError("Give true or false.")
+        return word == "true"
+
+
 class EmailSend(serializers.Serializer):
     recipient = Address()
-    subject = serializers.CharField(trim_whitespace=False, max_length=2000)
-    body = serializers.CharField(trim_whitespace=False)
+    subject = Text(max_length=2000)
+    body = Text()
     from_ = Mailbox(required=False)
     reply_to = Address(required=False)
     cc = Addresses(required=False)
     bcc = Addresses(required=False)
-    tag = serializers.CharField(required=False, max_length=255, allow_blank=True)
-    classification = serializers.CharField(required=False)
-    disable_tracking = serializers.BooleanField(required=False, default=False)
+    tag = Text(required=False, max_length=255, allow_blank=True)
+    classification = Text(required=False)
+    disable_tracking = Flag(required=False, default=False)
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):

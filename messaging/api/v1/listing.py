@@ -62,6 +62,8 @@ class Asked:
         if len(values) > 1:
             self._faults[name] = "Give this parameter once."
         value = values[0] if values else ""
+        if values and not value:
+            self._faults[name] = "Give a value, or leave this parameter out."
         if "\0" in value:
             self._faults[name] = "Take out the NUL character."
             return ""

@@ -1,4 +1,6 @@
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import Client
 
 from campaigns.models import AllowedAddress, ApiKey
@@ -33,3 +35,14 @@ class Described(Client):
 @pytest.fixture
 def client():
     return Described()
+
+
+@pytest.fixture
+def _one_connection():
+    """A request keeps to the test's connection, as with Django's own test client."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)

@@ -193,6 +193,9 @@ def test_a_call_that_is_repeated_with_its_idempotency_key_sends_once(client, hea
         ({"tag": "x" * 256}, "tag"),
         ({"classification": "LATER"}, "classification"),
         ({"disable_tracking": "perhaps"}, "disable_tracking"),
+        ({"disable_tracking": 1}, "disable_tracking"),
+        ({"subject": 1}, "subject"),
+        ({"tag": 1}, "tag"),
         ({"unknown": 1}, "unknown"),
         ({"subject": "a\0b"}, "subject"),
     ],
@@ -262,6 +265,19 @@ def test_an_address_of_ones_own_may_be_used_once_it_is_verified(send, account, o
 @pytest.mark.parametrize("address", ["mei.ling@health.gov.sg", "minister@pmo.gov.sg"])
 def test_nobody_writes_from_an_address_that_is_not_verified_or_not_theirs(send, address):
     refused(send(**{"from": f"Clinic <{address}>"}), 400, "invalid_from_address")
+
+
+def test_a_form_that_repeats_a_key_with_another_file_among_several_is_refused(
+    client, headers, account, own_address
+):
+    def call(first):
+        files = [SimpleUploadedFile("a.txt", first), SimpleUploadedFile("b.txt", b"the same")]
+        data = {**GOOD, "from": account.email, "attachments": files}
+        return client.post(SEND, data, headers={**headers, "Idempotency-Key": "visit-1"})
+
+    assert [call(b"one").status_code, call(b"one").status_code] == [201, 201]
+    assert call(b"another").json()["code"] == "idempotency_key_reused"
+    assert Message.objects.count() == 1
 
 
 # Files -----------------------------------------------------------------------------------------
@@ -548,6 +564,8 @@ def test_params_can_be_left_out(send, get):
         "created_at[gt]=yesterday",
         "created_at[gt]=2026-01-01&created_at[gt]=2026-01-02",
         "exclude_params=maybe",
+        "limit=",
+        "created_at[gt]=",
         "tag=" + "x" * 256,
         "colour=red",
         "created_at[gt]=9999-12-31T23:59:59-23:00",

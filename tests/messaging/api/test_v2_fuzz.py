@@ -4,14 +4,12 @@ The suite sends a few calls of each operation, `make fuzz` a thousand (SCHEMATHE
 """
 
 import copy
-import os
 
 import pytest
 import schemathesis
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, transaction
-from hypothesis import HealthCheck, given, settings
+from django.db import transaction
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
@@ -21,40 +19,11 @@ from messaging import delivery, sending
 from messaging.models import Message
 from postman.api.docs import document
 from postman.wsgi import application
+from tests.messaging.api.described import USUAL_HEADERS
+from tests.messaging.api.fuzzing import CALLS
 from tests.messaging.builders import accepted_batch, csv_of, single
 
-ASKED = os.environ.get("SCHEMATHESIS_EXAMPLES")
-CALLS = settings(
-    max_examples=int(ASKED or 50),
-    derandomize=not ASKED,  # the suite tries the same calls each time
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-# What Django and its middleware put on every answer of the site.
-USUAL_HEADERS = {
-    "allow",
-    "content-length",
-    "content-security-policy",
-    "content-type",
-    "cross-origin-opener-policy",
-    "referrer-policy",
-    "vary",
-    "x-content-type-options",
-    "x-frame-options",
-}
-
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def _one_connection():
-    """A request keeps to the test's connection, as with Django's own test client."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 # Ids that stand in the calls, and what is behind them in the test that runs.
