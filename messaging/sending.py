@@ -374,7 +374,7 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
     """Send messages with an unheard outcome once more, as an officer decided; returns how many.
 
     Each gets a new attempt; what is heard of the old one stays with it. Raises Refused where there
-    is none, or the provider is still being asked about all of them.
+    is none, or all of them may still be told of.
     """
     unknown = messages.filter(
         status=Status.UNKNOWN, attempts_made__lte=MAX_RETRIES, recipient__gt=""
@@ -389,8 +389,8 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
     )
     if not chosen:
         raise Refused(
-            "There is nothing to decide yet: the provider is still being asked. What it has not "
-            f"answered after {DECIDED_AFTER.seconds // 60} minutes can be sent again."
+            "There is nothing to decide yet: what became of them may still be heard. What is not "
+            f"heard after {DECIDED_AFTER.seconds // 60} minutes can be sent again."
             if unknown.exists()
             else "The outcome of every message is known by now.",
             "nothing_to_decide",

@@ -217,7 +217,9 @@ def test_the_task_settles_all_that_is_due(batch, sandbox):
     assert "unknown" not in statuses()
 
 
-def test_nobody_asks_about_emails_again_and_again_as_amazon_ses_has_no_list(email_campaign, sandbox):
+def test_nobody_asks_about_emails_again_and_again_as_amazon_ses_has_no_list(
+    email_campaign, sandbox
+):
     batch = staged(email_campaign, ("mei@example.org", {"name": "Mei", "clinic": "Bedok"}))
     delivery.expand(batch.id)
     delivery.send_chunk(batch.id)

@@ -70,7 +70,7 @@ def test_it_waits_until_the_provider_has_been_asked(batch):
     with pytest.raises(Refused) as refused:
         resend(batch)
 
-    assert "still being asked" in refused.value.message
+    assert "may still be heard" in refused.value.message
     assert counts(batch) == {"total": 3, "unknown": 3}
 
 
