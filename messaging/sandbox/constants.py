@@ -29,5 +29,8 @@ WHATSAPP_APP_SECRET = "5a4db0c55a4db0c55a4db0c5000000aa"
 WHATSAPP_VERIFY_TOKEN = "sandbox-verify-token"
 WHATSAPP_NUMBER = "6561000001"
 
+# The bot that the demo begins with. Any other token of that form is a bot's as well.
+TELEGRAM_BOT_TOKEN = "700000001:SandboxBotTokenForTelegram000000001"
+
 # The sender shown on a phone when a Messaging Service chose it.
 SENDER = "gov.sg"

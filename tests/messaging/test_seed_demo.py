@@ -3,7 +3,7 @@ import json
 import pytest
 from django.core.management import call_command
 
-from campaigns.models import ApiKey, Campaign
+from campaigns.models import ApiKey, BotSubscription, Campaign
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +38,7 @@ def test_a_second_start_changes_nothing(facts, tmp_path):
 
 def test_the_key_says_which_environment_it_is_for(facts, settings):
     assert facts["api_key"].startswith(settings.API_KEY_PREFIX)
+
+
+def test_a_bot_has_subscribers_enough_for_a_campaign_of_a_thousand(facts):
+    assert BotSubscription.objects.filter(bot__label=facts["telegram_bot"]).count() == 1000

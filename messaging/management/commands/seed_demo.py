@@ -1,24 +1,33 @@
 """Something to start with: an agency, an officer, a campaign and a key that `curl` can use."""
 
 import json
+import secrets
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.utils import timezone
 
 from campaigns.creation import create_campaign
 from campaigns.integrations import allow_address, create_key
 from campaigns.models import (
+    BotSubscription,
     Campaign,
     CampaignDraft,
     OfficerProfile,
     RecipientType,
+    TelegramBot,
+    TelegramSubscriber,
     WhatsappGrant,
     WhatsappTemplate,
 )
+from campaigns.telegram import bots
+from messaging.sandbox import constants, telegram
 from postman import local
 from postman.accounts.models import Agency, EmailDomain, User
+from postman.errors import Refused
 
 BODIES = {
     "english": "Dear {{name}}, your appointment at {{clinic}} is on {{date}}. "
@@ -63,6 +72,9 @@ TEMPLATE: dict[str, Any] = {
         }
     ],
 }
+BOT = "demo-bot"
+# People who have subscribed to it: their numbers begin so, and three digits follow.
+SUBSCRIBERS = "6581230"
 VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30am"}
 
 
@@ -75,6 +87,7 @@ class Command(BaseCommand):
         campaign_id = facts.get("campaign_id", "").removeprefix("campaign_") or None
         if not campaign_id or not Campaign.objects.filter(id=campaign_id).exists():
             facts = self._seed()
+        self._connect_bot()
         facts |= {"base_url": settings.PUBLIC_URL, "sandbox_url": settings.SANDBOX_URL}
         for directory in {local.directory(), local.home()}:
             directory.mkdir(parents=True, exist_ok=True)
@@ -95,6 +108,7 @@ class Command(BaseCommand):
             },
         )
         template = self._whatsapp(agency, officer)
+        bot = self._telegram(agency, officer)
         draft = CampaignDraft.objects.create(
             creator=officer,
             name="Appointment reminders",
@@ -111,6 +125,7 @@ class Command(BaseCommand):
             "api_key": secret,
             "values": VALUES,
             "whatsapp_template_id": template.pk,
+            "telegram_bot": bot.label,
         }
 
     def _whatsapp(self, agency: Agency, officer: User) -> WhatsappTemplate:
@@ -122,3 +137,38 @@ class Command(BaseCommand):
         template, _ = WhatsappTemplate.objects.get_or_create(**TEMPLATE)
         WhatsappGrant.objects.get_or_create(template=template, user=officer)
         return template
+
+    def _telegram(self, agency: Agency, officer: User) -> TelegramBot:
+        """A bot with a thousand subscribers, enough for a campaign."""
+        Agency.objects.filter(pk=agency.pk).update(may_use_telegram=True)
+        bot_id = constants.TELEGRAM_BOT_TOKEN.partition(":")[0]
+        bot, _ = TelegramBot.objects.get_or_create(
+            owner=officer,
+            bot_id=int(bot_id),
+            defaults={
+                "label": BOT,
+                "username": telegram.username(bot_id),
+                "token": constants.TELEGRAM_BOT_TOKEN,
+                "webhook_secret": secrets.token_urlsafe(32),
+                "verified_at": timezone.now(),
+            },
+        )
+        phones = [f"{SUBSCRIBERS}{n:03}" for n in range(1000)]
+        TelegramSubscriber.objects.bulk_create(
+            # In the sandbox a person's id is their number.
+            [TelegramSubscriber(phone=phone, telegram_id=int(phone)) for phone in phones],
+            ignore_conflicts=True,
+        )
+        people = TelegramSubscriber.objects.filter(phone__in=phones)
+        BotSubscription.objects.bulk_create(
+            [BotSubscription(bot=bot, subscriber=person) for person in people],
+            ignore_conflicts=True,
+        )
+        return bot
+
+    def _connect_bot(self) -> None:
+        """At each start, as the sandbox may have forgotten; where it is away, Verify does it too."""
+        bot = TelegramBot.objects.filter(label=BOT, removed_at=None).first()
+        if bot:
+            with suppress(Refused):
+                bots.check(bot)
