@@ -1,6 +1,6 @@
 """The speed of the v2 API on this machine, beside the raw ceilings of the same run.
 
-    python benchmarks/api.py [--messages 1000000] [--seconds 5] [--rounds 2] [--reuse]
+    python benchmarks/api.py [--messages 1000000] [--seconds 5] [--rounds 2] [--reuse] [--v1]
 
 Starts its own PostgreSQL, Valkey and web process (as the demo and production run it) in
 `.local/benchmark`, fills the database by SQL, and calls over HTTP from one other process. No Celery
@@ -270,6 +270,24 @@ def cases(facts: dict[str, Any], cursors: list[str]) -> dict[str, Case]:
     }
 
 
+def v1_cases(account: dict[str, Any]) -> dict[str, Case]:
+    """One email sent and read with the key of an account, over v1."""
+    bodies = [
+        json.dumps({**account["email"], "recipient": f"p{n}@example.org"}) for n in range(1000)
+    ]
+    address = "/v1/transactional/email"
+    new = [(f"{address}/send", body) for body in bodies]
+    some = [(f"{address}/{number}", "") for number in account["some"]]
+    return {
+        f"v1 {name} {connections}": Case(label, calls, account["key"], connections, method, status)
+        for name, label, calls, method, status in (
+            ("send", "v1: send one email", new, "POST", 201),
+            ("read", "v1: read one email", some, "GET", 200),
+        )
+        for connections in (PLAIN, BUSY)
+    }
+
+
 def table(rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
@@ -307,6 +325,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="for each measurement")
     parser.add_argument("--rounds", type=int, default=2, help="of which the best counts")
     parser.add_argument("--reuse", action="store_true", help="the data of the last run")
+    parser.add_argument("--v1", action="store_true", help="v1's emails too, beside v2's SMS")
     parser.add_argument("--only", default="", help="cases whose name holds this")
     options = parser.parse_args()
     directory = home() / "benchmark"
@@ -321,6 +340,8 @@ def main() -> None:
 
 def measure(bench: Bench, facts: dict[str, Any]) -> str:
     chosen = cases(facts, _deep_cursors(bench, facts["large"]))
+    if bench.options.v1:
+        chosen |= v1_cases(facts["account"])
     found = {name: bench.call(case) for name, case in chosen.items() if bench.options.only in name}
     if bench.options.only:
         return table([m.cells() for m in found.values()])

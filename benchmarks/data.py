@@ -1,4 +1,5 @@
-"""Fills an empty database for `api.py`: one campaign to send in, two full of messages.
+"""Fills an empty database for `api.py`: one campaign to send in, two full of messages, and an
+account with a key for v1.
 
 Run as `python -m benchmarks.data <messages>`; prints where everything is, as JSON.
 """
@@ -25,9 +26,17 @@ from campaigns.models import (  # noqa: E402
     TemplateBody,
 )
 from campaigns.sms import FOOTERS  # noqa: E402
+from messaging import transactional  # noqa: E402
+from postman.accounts import keys  # noqa: E402
 from postman.accounts.models import Agency, User  # noqa: E402
 
 BODY = "Dear {{name}}, see you at {{clinic}} on {{date}}. Please arrive 10 minutes early."
+EMAIL = {
+    "subject": "Your visit on Friday",
+    "body": "<p>Dear Mei Ling, see you at <strong>Clementi Clinic</strong> on 3 Dec, 9.30am. Please "
+    'arrive 10 minutes early: <a href="https://www.health.gov.sg/visits">how to find us</a>.</p>',
+}
+EMAILS = 200
 VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30am"}
 BATCHES = 10
 SEARCHED = 1_000_000
@@ -122,6 +131,17 @@ def _fill(facts: dict[str, Any], messages: int) -> None:
         facts["numbers"] = [row[1] for row in found[:50]]
 
 
+def _account(agency: Agency) -> dict[str, Any]:
+    """An account that calls v1 without a limit, with emails to read."""
+    user = User.objects.create(email="systems@health.gov.sg", agency=agency, calls_per_second=None)
+    _, secret = keys.create(user, label="Benchmark", contacts=[user.email])
+    sent = [
+        transactional.send_email(user, recipient=f"p{n}@example.org", **EMAIL)
+        for n in range(EMAILS)
+    ]
+    return {"key": secret, "email": EMAIL, "some": [row.pk for row in sent]}
+
+
 def fill(messages: int) -> dict[str, Any]:
     agency = Agency.objects.create(name="Ministry of Health")
     officer = User.objects.create(email="officer@health.gov.sg", agency=agency)
@@ -131,11 +151,12 @@ def fill(messages: int) -> dict[str, Any]:
     if messages != SEARCHED:
         searched = _campaign(officer, "Searched")
         _fill(searched, SEARCHED)
+    account = _account(agency)
     with connection.cursor() as cursor:
         # What autovacuum does within a minute of such an upload.
         cursor.execute("VACUUM ANALYZE messaging_message, messaging_attempt, messaging_batch")
         cursor.execute("CHECKPOINT")
-    return {"sends": sends, "large": large, "searched": searched}
+    return {"sends": sends, "large": large, "searched": searched, "account": account}
 
 
 if __name__ == "__main__":
