@@ -61,6 +61,20 @@ def add_member(page: Page, campaign: str, email: str, role: str) -> None:
     expect(page.get_by_text(f"{email} is added as {role}.")).to_be_visible()
 
 
+def whatsapp_campaign(page: Page, name: str, receivers: str) -> str:
+    """A new campaign with the demo's template; its address. Ends where its messages are filled in."""
+    page.goto("/campaigns/new")
+    page.get_by_label("Campaign name").fill(name)
+    page.get_by_label("WhatsApp", exact=True).check()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("heading", name="Choose a template")).to_be_visible()
+    page.get_by_label("Before an officer calls").check()
+    page.get_by_label(receivers).check()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("Template: Before an officer calls")).to_be_visible()
+    return page.url.rpartition("/")[0] + "/"
+
+
 def fill_values(page: Page, **values: str) -> None:
     for name, value in values.items():
         page.get_by_label(f"{{{{{name}}}}}", exact=True).fill(value)

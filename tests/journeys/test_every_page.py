@@ -72,6 +72,28 @@ def test_the_pages_of_a_person_without_rights(product, looks, open_page):
     looks.at(page, NOWHERE)
 
 
+def test_the_pages_of_a_whatsapp_campaign(looks, officer):
+    campaign = people.whatsapp_campaign(officer, "Calls to look at", "One person")
+    looks.at(officer)
+    officer.get_by_role("button", name="Send", exact=True).click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_label("Mobile number").fill("81239999")
+    officer.get_by_label("Name of the recipient").fill("Mei Ling")
+    officer.get_by_label("When the officer will call").fill("at 3 pm")
+    officer.get_by_role("button", name="Send", exact=True).click()
+    expect(officer.get_by_role("heading", name="What happened")).to_be_visible()
+    message = officer.url
+    looks.at(officer)
+    for address in (f"{message}/again", campaign, f"{campaign}upload", f"{campaign}template"):
+        looks.at(officer, address)
+    header = "recipient,language,recipient_name,officer_name,officer_designation,agency,when"
+    people.upload(officer, campaign, f"{header}\n81239998,English,Mei,Tan,Nurse,MOH,today\n")
+    expect(officer.get_by_text("Every row is right.")).to_be_visible()
+    looks.at(officer)
+    looks.at(officer, f"{campaign}stats")
+
+
 def test_the_pages_of_creating_a_campaign(product, looks, officer):
     looks.at(officer, "/campaigns/new")
     officer.get_by_role("button", name="Next").click()
