@@ -133,6 +133,33 @@ def test_the_pages_of_a_campaign(product, looks, officer):
     looks.at(officer, "/account/sessions")
 
 
+def test_the_pages_of_email_senders(product, sandbox, looks, officer):
+    looks.at(officer, "/settings/")
+    looks.at(officer, "/settings/senders")
+    officer.get_by_role("button", name="Add domain").click()
+    expect(officer.get_by_role("alert")).to_be_visible()
+    looks.at(officer)
+    officer.get_by_label("Domain", exact=True).fill("health.gov.sg")
+    officer.get_by_role("button", name="Add domain").click()
+    expect(officer.get_by_text("4 of 4 required records are not found yet")).to_be_visible()
+    domain = officer.url
+    officer.get_by_text("All records as text").click()
+    looks.at(officer)
+    sandbox.publish(officer.locator("pre.zone").inner_text())
+    officer.get_by_role("button", name="Check again").click()
+    expect(officer.get_by_text("emails can be sent.")).to_be_visible()
+    looks.at(officer)
+    officer.goto("/settings/senders")
+    officer.get_by_role("button", name="Use my address").click()
+    expect(officer.get_by_text("is added.")).to_be_visible()
+    looks.at(officer, "/settings/senders")
+    officer.get_by_role("link", name="Change display name").click()
+    looks.at(officer)
+    looks.at(officer, f"{domain}/remove")
+    officer.get_by_role("button", name="Remove").click()
+    expect(officer.get_by_text("health.gov.sg is removed.")).to_be_visible()
+
+
 def test_the_pages_of_webhooks(product, sandbox, looks, officer):
     sandbox.control(webhooks={"status": 500})
     page = f"{product.campaign}settings/webhooks"
