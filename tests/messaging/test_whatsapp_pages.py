@@ -425,6 +425,21 @@ def test_a_hostile_provider_neither_doubles_nor_loses(campaign, sandbox, setting
     assert taken["by_channel"]["whatsapp"] >= statuses["sent"]
 
 
+def test_too_many_messages_to_one_person_hold_up_nobody_else(campaign, sandbox):
+    people = "6581120034,English,Often,9am,MOH\n6581230001,English,Mei,9am,MOH\n"
+    batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
+    sending.send_batch(batch, by=campaign.creator)
+    delivery.expand(batch.pk)
+
+    delivery.send_chunk(batch.pk)
+
+    batch.refresh_from_db()
+    waiting = Message.objects.get(batch=batch, recipient="6581120034")
+    assert [entry["to"] for entry in sandbox.outbox(channel="whatsapp")] == ["+6581230001"]
+    assert batch.hold_until is None
+    assert (waiting.status, waiting.due_at > timezone.now()) == ("enqueued", True)
+
+
 def test_a_schedule_is_kept_without_a_word_of_sms(browser, campaign):
     batch = checked(campaign, ROWS)
     sending.schedule_batch(batch, at=timezone.now() + timedelta(hours=2), by=campaign.creator)
