@@ -44,6 +44,13 @@ OF_WHATSAPP = [
     ("pending", "Pending", "Waiting to be handed to WhatsApp."),
     *MEANINGS[3:],
 ]
+# Of Telegram, which tells nothing of a message that it took.
+OF_TELEGRAM = [
+    ("delivered", "Delivered", "Telegram took it for a subscriber. Bots are not told who read it."),
+    ("pending", "Pending", "Waiting to be handed to Telegram."),
+    *MEANINGS[3:],
+]
+_MEANINGS_OF = {Channel.WHATSAPP.value: OF_WHATSAPP, Channel.TELEGRAM.value: OF_TELEGRAM}
 # Of emails: first how far they got, each a part of the one before, then how else they ended.
 FUNNEL = [
     ("left", "Sent", "Handed to the mail service, whatever came of it."),
@@ -106,7 +113,7 @@ def stats(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         "membership": membership,
         "tab": "stats",
         "counts": counts,
-        "totals": _rows_of(OF_WHATSAPP if campaign.is_whatsapp else MEANINGS, shown),
+        "totals": _rows_of(_MEANINGS_OF.get(campaign.channel, MEANINGS), shown),
         "by_day": by_day,
         "series": _by_day(counters) if by_day else _by_hour(counters),
         "billed": _billed(membership) if campaign.channel == Channel.SMS else {},
