@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from anymail.exceptions import AnymailError
 from django.conf import settings
@@ -18,8 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from postman.accounts import audit
-from postman.accounts.models import AccountKey, User
+from postman.accounts.models import AccountKey, Agency, User
 from postman.errors import Refused
+from postman.rows import Columns, prepared
 
 logger = logging.getLogger(__name__)
 
@@ -69,18 +71,40 @@ def hash_of(secret: str) -> str:
 
 
 def find(secret: str) -> AccountKey | None:
-    """The key whose secret this is, with its user, if it works; looked up by hash."""
+    """The key whose secret this is, with its user and agency, if it works; looked up by hash.
+
+    All in one statement, as every call of v1 begins with it.
+    """
     now = timezone.now()
-    key = (
-        AccountKey.objects.working(now)
-        .select_related("user__agency")
-        .filter(secret_hash=hash_of(secret), user__is_active=True)
-        .first()
-    )
-    if key and (key.last_used_at is None or key.last_used_at < now - LAST_USED_PRECISION):
+    key_columns, user, agency = _columns()
+    with prepared() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {key_columns}, {user}, {agency}
+            FROM accounts_accountkey key
+            JOIN accounts_user caller ON caller.id = key.user_id
+            LEFT JOIN accounts_agency agency ON agency.id = caller.agency_id
+            WHERE key.secret_hash = %s AND key.revoked_at IS NULL AND key.expires_at > %s
+                AND caller.is_active
+            """,  # noqa: S608 - column names
+            [hash_of(secret), now],
+        )
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    row = iter(found)
+    key = key_columns.take(row)
+    key.user = user.take(row)
+    key.user.agency = agency.take_if_any(row)
+    if key.last_used_at is None or key.last_used_at < now - LAST_USED_PRECISION:
         # To the minute, so that a busy key does not cost a write per call.
         AccountKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
+
+
+@lru_cache
+def _columns() -> tuple[Columns[AccountKey], Columns[User], Columns[Agency]]:
+    return Columns(AccountKey, "key"), Columns(User, "caller"), Columns(Agency, "agency")
 
 
 @transaction.atomic
