@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +64,7 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         messages = Message.objects.visible_to(membership)
     order = BY_ROW if batch_id else NEWEST_FIRST
     page = page_of(_filtered(messages, asked), request.GET, order, size=PAGE_SIZE)
+    reasons = telegram.reasons_of(page.rows) if campaign.is_telegram else None
     return render_page(
         request,
         "messaging/campaign.html",
@@ -75,7 +76,7 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
             "filters": filters,
             "batch_id": batch_id,
             "variables": campaign.variables,
-            "rows": _rows(page.rows, campaign.variables),
+            "rows": _rows(page.rows, campaign.variables, reasons),
             "page": page,
             "is_filtered": filters.is_filtered,
             "updated_at": timezone.now(),
@@ -119,8 +120,15 @@ def _filtered(messages: MessageQuerySet, asked: dict[str, str]) -> MessageQueryS
     return messages
 
 
-def _rows(messages: Sequence[Message], variables: list[str]) -> list[dict[str, Any]]:
-    """What a row shows, worked out here: a page has fifty, and templates are slow at it."""
+def _rows(
+    messages: Sequence[Message],
+    variables: list[str],
+    reasons: Mapping[uuid.UUID, str] | None = None,
+) -> list[dict[str, Any]]:
+    """What a row shows, worked out here: a page has fifty, and templates are slow at it.
+
+    `reasons`: why those failed that did, on pages that say so in the list.
+    """
     chips = {
         status: render_to_string("_status.html", {"status": status, "label": Status(status).label})
         for status in {message.status for message in messages}
@@ -130,6 +138,7 @@ def _rows(messages: Sequence[Message], variables: list[str]) -> list[dict[str, A
             "message": message,
             "to": phone(message.recipient),
             "chip": chips[message.status],
+            "why": None if reasons is None else reasons.get(message.pk, ""),
             "cells": [
                 (f"{{{{{name}}}}}", _short(message.values.get(name, ""))) for name in variables
             ],

@@ -226,6 +226,13 @@ def test(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> H
 # What became of one ------------------------------------------------------------------------
 
 
+def reasons_of(messages: Sequence[Message]) -> dict[uuid.UUID, str]:
+    """Message → why it failed, of those that did; one query for a page of them."""
+    failed = [each.pk for each in messages if each.status == Status.FAILURE]
+    attempts = Attempt.objects.filter(message__in=failed, status=Status.FAILURE).order_by("number")
+    return {each.message_id: explain(each.provider_code, each.error_code) for each in attempts}
+
+
 def sent_message(
     request: HttpRequest,
     campaign: Campaign,

@@ -292,6 +292,20 @@ def test_the_pages_of_what_was_sent_say_why_somebody_was_not_reached(
     assert "Delivered" in page_of(client, batch)
 
 
+def test_the_list_of_messages_says_why_each_failed_in_as_many_queries_for_three(
+    client, telegram_campaign, sandbox, django_assert_max_num_queries
+):
+    batch = accepted(telegram_campaign, [MEI, RAVI, "6581230003"])
+    delivery.send_chunk(batch.id)
+    url = reverse("campaign", args=[telegram_campaign.pk])
+    client.get(url)
+
+    with django_assert_max_num_queries(12):
+        page = client.get(url).content.decode()
+
+    assert page.count("never linked to a bot") == 3
+
+
 def test_a_file_to_fill_in_has_the_columns_of_the_message(client, telegram_campaign):
     answer = client.get(reverse("csv-template", args=[telegram_campaign.pk]))
 
