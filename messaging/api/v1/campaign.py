@@ -185,8 +185,7 @@ class Duplicates(CampaignView):
         if stands.campaign.is_protected:
             stands.check_settled()
         with kinds.told_as("unauthorized"):
-            copy = self.kind.create(name, by=self.account)
-            self.kind.copy_message(stands.campaign, copy, by=self.account)
+            copy = self.kind.copy(stands.campaign, name, by=self.account)
         copy.refresh_from_db(fields=["number"])
         return Response(created(copy), status=201)
 
@@ -207,6 +206,21 @@ class Credentials(CampaignView):
     def _test(self, stands: Standing, asked: Mapping[str, Any]) -> Response:
         stands.check_editable()
         self.kind.test(stands, asked, by=self.account)
+        return Response({"message": "OK"})
+
+
+class Verification(CampaignView):
+    http_method_names = ["post", "options"]
+
+    def post(self, request: Request, number: str, type_: str) -> Response:
+        if self.kind.verification is None:
+            raise Refused("Campaigns of this type are tried out by `credentials`.", "not_found")
+        asked = self.kind.verification(data=request.data).run_validation(request.data)
+        return self.edit(lambda stands: self._verify(stands, asked))
+
+    def _verify(self, stands: Standing, asked: Mapping[str, Any]) -> Response:
+        stands.check_editable()
+        self.kind.verify(stands, asked, by=self.account)
         return Response({"message": "OK"})
 
 

@@ -59,6 +59,8 @@ class Create(Strict):
     name = Text(max_length=MAX_NAME)
     type = serializers.ChoiceField(choices=list(standing.TYPES))
     protect = Flag(required=False, default=False)
+    # Ours: which bot a Telegram campaign is sent by.
+    label = Text(required=False, max_length=50)  # type: ignore[assignment]
     demo_message_limit = serializers.JSONField(required=False, default=None)
 
     def validate_demo_message_limit(self, limit: Any) -> None:
@@ -111,8 +113,10 @@ class All(CampaignApiView):
                 "unauthorized",
             )
         kind = kinds.kind_of(asked["type"])
-        with kinds.told_as("unauthorized"):
-            campaign = kind.create(asked["name"], by=self.account)
+        if "label" in asked and asked["type"] != "TELEGRAM":
+            raise Invalid({"label": "Only Telegram campaigns are made with one."})
+        with kinds.told_as("unauthorized", api_validation="api_validation"):
+            campaign = kind.create(asked["name"], by=self.account, label=asked.get("label", ""))
         campaign.refresh_from_db(fields=["number"])
         return Response(created(campaign), status=201)
 

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 
 from campaigns import creation, plain_sms, sms_credentials
 from campaigns.email import drafts, keywords, pinning, sanitising, senders
-from campaigns.models import Campaign, EmailDraft, TemplateBody, image_url
+from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody, image_url
+from campaigns.telegram import bots, creating, texts
+from campaigns.telegram import drafts as telegram_drafts
 from messaging import email_tests, pricing, readiness, sending, transactional, unsubscribing
 from messaging.api.v1.email import Address, Mailbox
 from messaging.api.v1.fields import Flag, Strict, Text
@@ -38,14 +40,18 @@ class Kind:
     name: ClassVar[str]
     template: ClassVar[type[Strict]]
     credentials: ClassVar[type[Strict]]
+    # Of what tries a campaign out apart from its credentials, where that is a call of its own.
+    verification: ClassVar[type[Strict] | None] = None
 
     def check_made_here(self, campaign: Campaign) -> None:
         """Raise Refused for a campaign that only the browser may change."""
 
-    def create(self, name: str, *, by: User) -> Campaign:
+    def create(self, name: str, *, by: User, label: str = "") -> Campaign:
+        """`label`: of the bot that it is sent by, where there are several."""
         raise NotImplementedError
 
-    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+    def copy(self, source: Campaign, name: str, *, by: User) -> Campaign:
+        """Another campaign with the same message."""
         raise NotImplementedError
 
     def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
@@ -76,6 +82,9 @@ class Kind:
 
     def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> Any:
         """Have a test sent, in the transaction; `finish_test` gets what this returns."""
+        raise NotImplementedError
+
+    def verify(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
         raise NotImplementedError
 
     def finish_test(self, campaign: Campaign, *, by: User) -> None:
@@ -132,14 +141,16 @@ class Email(Kind):
     template = EmailTemplate
     credentials = EmailCredentials
 
-    def create(self, name: str, *, by: User) -> Campaign:
+    def create(self, name: str, *, by: User, label: str = "") -> Campaign:
         return creation.create_email_campaign(id=new_id(), name=name, is_protected=False, by=by)
 
-    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+    def copy(self, source: Campaign, name: str, *, by: User) -> Campaign:
+        copy = self.create(name, by=by)
         names = ("from_name", "from_address", "reply_to", "subject", "preheader", "html")
         flags = ("shows_logo", "tracks_opens", "variables")
         copied = {name: getattr(source.email_draft, name) for name in (*names, *flags)}
-        EmailDraft.objects.filter(campaign=target).update(**copied)
+        EmailDraft.objects.filter(campaign=copy).update(**copied)
+        return copy
 
     def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
         campaign = standing.campaign
@@ -292,12 +303,14 @@ class Sms(Kind):
                 "unauthorized",
             )
 
-    def create(self, name: str, *, by: User) -> Campaign:
+    def create(self, name: str, *, by: User, label: str = "") -> Campaign:
         return plain_sms.create(name, by=by)
 
-    def copy_message(self, source: Campaign, target: Campaign, *, by: User) -> None:
+    def copy(self, source: Campaign, name: str, *, by: User) -> Campaign:
+        copy = self.create(name, by=by)
         if body := _body_of(source):
-            plain_sms.write(target, body.body, by=by)
+            plain_sms.write(copy, body.body, by=by)
+        return copy
 
     def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
         plain_sms.write(standing.campaign, asked["body"], by=by)
@@ -349,11 +362,111 @@ class Sms(Kind):
         }
 
 
+# Telegram ------------------------------------------------------------------------------------
+
+MOST_A_SECOND = 30
+
+
+class TelegramTemplate(Strict):
+    body = Text(trim_whitespace=False, max_length=40_000)
+
+
+class TelegramCredentials(Strict):
+    label = Text(max_length=50)  # type: ignore[assignment]
+
+
+class TelegramVerification(Strict):
+    recipient = Text(max_length=50)
+
+
+class Telegram(Kind):
+    """Sent by the bot that was chosen when it was made: people subscribe to a bot, not to a label."""
+
+    name = "TELEGRAM"
+    template = TelegramTemplate
+    credentials = TelegramCredentials
+    verification = TelegramVerification
+
+    def create(self, name: str, *, by: User, label: str = "") -> Campaign:
+        own = bots.of(by)
+        found = list(own.filter(label=label) if label else own)[:2]
+        if not found:
+            raise Refused(
+                "You have no Telegram bot of this label. See Settings, Telegram bots."
+                if label
+                else "Add a Telegram bot first, under Settings, Telegram bots.",
+                "unauthorized",
+            )
+        if len(found) > 1:
+            raise Refused("You have several bots: give the label of one.", "api_validation")
+        return creating.create_campaign(id=new_id(), name=name, bot=found[0], by=by)
+
+    def copy(self, source: Campaign, name: str, *, by: User) -> Campaign:
+        draft = source.telegram_draft
+        copy = creating.create_campaign(id=new_id(), name=name, bot=draft.bot, by=by)
+        if draft.body:
+            telegram_drafts.save(copy, draft.body, version=1, by=by)
+        return copy
+
+    def save(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        campaign = standing.campaign
+        if faults := texts.faults_of(texts.clean(asked["body"])):
+            raise Refused(" ".join(faults), "invalid_template")
+        draft = TelegramDraft.objects.select_for_update(no_key=True).get(campaign=campaign)
+        campaign.telegram_draft = telegram_drafts.save(
+            campaign, asked["body"], version=draft.version, by=by
+        )
+
+    def shown_template(self, campaign: Campaign) -> dict[str, Any] | None:
+        body = campaign.telegram_draft.body
+        return {"body": body, "params": texts.variables(body)} if body else None
+
+    def missing(self, campaign: Campaign, batch: Batch) -> list[str]:
+        checked_with = TemplateBody.objects.filter(pk=batch.summary.get("text")).first()
+        used = texts.variables(checked_with.body) if checked_with else []
+        columns = {*used, *batch.summary.get("columns_ignored", ()), "recipient"}
+        wanted = texts.variables(campaign.telegram_draft.body)
+        return [name for name in wanted if name not in columns]
+
+    def changed(self, standing: Standing, *, by: User) -> None:
+        if standing.filled:
+            sending.check_again(standing.filled, by=by)
+
+    def has_credential(self, standing: Standing) -> bool:
+        return standing.campaign.telegram_draft.bot.removed_at is None
+
+    def preview(
+        self, campaign: Campaign, recipient: str, values: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {"body": texts.render(campaign.telegram_draft.body, values, recipient)}
+
+    def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        bot = standing.campaign.telegram_draft.bot
+        if bot.label != asked["label"] or bot.removed_at:
+            raise Refused(
+                f"This campaign is sent by {bot}. Make another one for another bot.",
+                "invalid_credentials",
+            )
+
+    def verify(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        """Send it to somebody who has subscribed."""
+        batch, _ = check_filled(standing, "invalid_template")
+        with told_as("invalid_template", recipient_invalid="api_validation"):
+            sending.send_bot_test(batch, recipient=asked["recipient"], by=by, id=new_id())
+
+    def details(self, standing: Standing) -> dict[str, Any]:
+        return {"telegram_templates": self.shown_template(standing.campaign)}
+
+    def check_rate(self, rate: int | None) -> str:
+        is_possible = rate is None or rate <= MOST_A_SECOND
+        return "" if is_possible else f"Telegram takes at most {MOST_A_SECOND} a second."
+
+
 def _body_of(campaign: Campaign) -> TemplateBody | None:
     return next(iter(campaign.bodies.values()), None)
 
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Email(), Sms())}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Email(), Sms(), Telegram())}
 
 
 def kind_of(type_: str) -> Kind:

@@ -14,7 +14,7 @@ from campaigns.models import Campaign, Channel, Role
 from messaging import retention
 from messaging.api.v1.listing import iso
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Suppression
-from messaging.states import Status
+from messaging.states import PAGE_GROUPS, Status
 from postman.accounts.models import User
 from postman.errors import Refused
 
@@ -46,7 +46,9 @@ def campaigns_of(user: User) -> QuerySet[Campaign]:
     own = Campaign.objects.alive().filter(
         is_programmatic=False, memberships__user=user, memberships__role=Role.OWNER
     )
-    return own.select_related("agency", "creator", "email_draft", "sms_draft")
+    return own.select_related(
+        "agency", "creator", "email_draft", "sms_draft", "telegram_draft__bot"
+    )
 
 
 def campaign_of(user: User, number: str, type_: str | None = None) -> Campaign:
@@ -208,6 +210,10 @@ def stats(standing: Standing) -> dict[str, Any]:
     error, sent, invalid = (sum(counts[s] for s in group) for group in (ERROR, SENT, INVALID))
     total = max(counts["total"], standing.num_recipients)
     newest = standing.jobs[0] if standing.jobs else None
+    status = job_status(newest) if newest else None
+    if status == "LOGGED" and any(counts[each] for each in PAGE_GROUPS["pending"]):
+        # Handed over, and their provider has yet to answer.
+        status = "SENDING"
     changed_at = newest.updated_at if newest else standing.campaign.created_at
     found = {
         "error": error,
@@ -215,7 +221,7 @@ def stats(standing: Standing) -> dict[str, Any]:
         "unsent": total - error - sent - invalid,
         "sent": sent,
         "invalid": invalid,
-        "status": job_status(newest) if newest else None,
+        "status": status,
         "halted": standing.is_halted,
         "redacted": standing.is_redacted,
         "updated_at": iso(changed_at),

@@ -356,6 +356,14 @@ def test_retrying_what_did_not_fail_sends_nothing(call, sent, sandbox):
     assert sandbox.outbox(channel="email") == []
 
 
+def test_numbers_are_final_only_once_the_provider_has_answered(call, sent):
+    Counter.objects.filter(status="sent").update(status="sending")
+
+    stats = call("get", f"{sent}/stats").json()
+
+    assert (stats["status"], stats["unsent"], stats["sent"]) == ("SENDING", 2, 0)
+
+
 def test_what_was_not_sent_cannot_be_retried(call, tested):
     refused(call("post", f"{tested}/retry"), 400, "invalid_template")
 
