@@ -201,6 +201,12 @@ def _erase_chunk(campaign_id: UUID, before: datetime, rested: datetime, size: in
                 INSERT INTO messaging_counter (campaign_id, batch_id, hour, status, n)
                 SELECT %(campaign)s, batch_id, date_trunc('hour', %(now)s), status, sum(n)
                 FROM moved GROUP BY batch_id, status
+            ), telling_ids AS (
+                -- WhatsApp's ids of messages hold the number.
+                UPDATE messaging_attempt a SET reference = ''
+                FROM erased
+                JOIN campaigns_campaign campaign ON campaign.id = %(campaign)s
+                WHERE a.message_id = erased.id AND campaign.channel = 'whatsapp'
             ), own_texts AS (
                 UPDATE messaging_transactional t SET content = '{}', attachments = NULL
                 FROM erased WHERE t.message_id = erased.id

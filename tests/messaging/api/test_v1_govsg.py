@@ -1,10 +1,14 @@
 """The programmatic WhatsApp API (v1-backend §3.8; v1-web-app §21, §22.6)."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 
 from campaigns.models import Campaign, WhatsappGrant
-from messaging import delivery, receipts
+from messaging import delivery, receipts, retention
 from messaging.models import Attempt, Counter, Message, Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
@@ -518,3 +522,17 @@ def test_the_sandboxs_own_number_is_what_speaks(send, sandbox):
     delivery.send_chunk(None)
 
     assert sandbox.outbox(channel="whatsapp")[0]["from"] == constants.WHATSAPP_NUMBER
+
+
+def test_whatsapps_ids_hold_the_number_so_they_are_erased_with_it(send, sandbox, account):
+    account.agency.retention_days = 30
+    account.agency.save()
+    send()
+    delivery.send_chunk(None)
+    assert Attempt.objects.get().reference
+
+    with time_machine.travel(timezone.now() + timedelta(days=31)):
+        retention.erase(chunks=10)
+
+    assert Attempt.objects.get().reference == ""
+    assert Message.objects.get().recipient == ""
