@@ -43,6 +43,8 @@ def test_on_the_load_test_site_no_message_can_reach_a_provider(settings_with, na
     assert there["CHANNELS"] == {
         "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
         "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},
+        "whatsapp": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
+        "telegram": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
     }
     assert there["API_KEY_PREFIX"] == "key_load_"
     assert there["BATCH_ROW_LIMIT"] is None

@@ -155,5 +155,6 @@ def _answer(
     agency = bot.owner.agency
     words = words.format(agency=escape(agency.name, quote=False) if agency else "an agency")
     channel = providers.channel_of(providers.telegram_account(bot.pk))
-    assert isinstance(channel, Telegram)
+    if not isinstance(channel, Telegram):
+        return  # on the load test site nothing leaves
     providers.start(channel.reply(ChatMessage(person, words, str(bot.token)), keyboard=keyboard))

@@ -314,6 +314,7 @@ LOADTEST_CHANNELS = {
     "sms": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
     "email": {"BACKEND": "messaging.channels.loadtest.LoadtestMail"},
     "whatsapp": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
+    "telegram": {"BACKEND": "messaging.channels.loadtest.Loadtest"},
 }
 # How often browsers hash a password to make the key of a secure page (docs/security.md).
 PROTECTED_ITERATIONS = env.int("PROTECTED_ITERATIONS", 600_000)
