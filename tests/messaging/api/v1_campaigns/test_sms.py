@@ -1,13 +1,15 @@
 """The campaign API for SMS (v1-backend §2.5, §2.9, §3.4)."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from campaigns import sms_credentials
 from campaigns.models import Campaign, SmsDraft, TemplateBody
 from campaigns.twilio_account import Credentials
-from messaging import delivery
+from messaging import delivery, sending
 from messaging.models import Batch, Message
 from messaging.sandbox import constants
 from tests.factories import CampaignFactory
@@ -195,3 +197,77 @@ def test_its_pages_leave_the_filling_to_its_system(client_of, account, made, pag
 
     assert answer.status_code == 200
     assert "A system writes and fills this campaign" in answer.content.decode()
+
+
+PAGES = ["", "batches", "log.csv", "settings", "stats", "billing"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_pages_open_before_anything_is_written(client_of, account, made, page):
+    campaign = Campaign.objects.get()
+
+    assert client_of(account).get(f"/campaigns/{campaign.public_id}/{page}").status_code == 200
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_pages_open_after_it_was_sent(client_of, account, call, tested, page):
+    call("post", f"{tested}/send", {})
+    deliver()
+    campaign = Campaign.objects.get(sms_draft__isnull=False)
+
+    assert client_of(account).get(f"/campaigns/{campaign.public_id}/{page}").status_code == 200
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_the_page_of_its_file_opens(client_of, account, call, tested, is_sent):
+    if is_sent:
+        call("post", f"{tested}/send", {})
+        deliver()
+    batch = Batch.objects.get()
+    path = f"/campaigns/{batch.campaign.public_id}/batches/{batch.public_id}"
+
+    assert client_of(account).get(path).status_code == 200
+
+
+def test_the_api_of_v2_sends_no_single_message_of_it(tested):
+    campaign = Campaign.objects.get(sms_draft__isnull=False)
+
+    with pytest.raises(sending.InvalidMessage, match="v1's API only"):
+        sending.send_message(
+            campaign=campaign,
+            creator=campaign.creator,
+            recipient="6581230001",
+            language="english",
+            values={"name": "Ann", "clinic": "Bedok"},
+        )
+
+
+def test_a_text_with_the_number_in_it_is_filled_for_each(call, made, upload):
+    call("put", f"{made}/template", {"body": "{{recipient}}: {{ NAME }}"})
+    upload(made, PEOPLE)
+
+    assert call("get", f"{made}/preview").json() == {"preview": {"body": "81230001: Ann"}}
+
+
+def test_a_scheduled_campaign_is_cancelled_and_sent(call, tested):
+    at = (timezone.now() + timedelta(days=1)).isoformat()
+    number = Campaign.objects.get(sms_draft__isnull=False).number
+
+    assert call("post", f"{tested}/send", {"scheduledTiming": at}).status_code == 200
+    assert call("get", f"{tested}/stats").json()["status"] == "READY"
+    refused(call("put", f"{tested}/template", {"body": "New"}), 403, "unauthorized")
+    assert call("post", f"/campaigns/{number}/cancel").status_code == 200
+    assert call("post", f"{tested}/send", {}).status_code == 200
+    deliver()
+    refused(call("post", f"{tested}/send", {}), 403, "already_sent")
+
+
+def test_what_failed_is_sent_once_more(call, tested, sandbox):
+    call("post", f"{tested}/send", {})
+    deliver()
+    Message.objects.filter(row=2).update(status="failure")
+    sandbox.reset()
+
+    assert call("post", f"{tested}/retry").status_code == 200
+    deliver()
+    assert [sms["to"] for sms in sandbox.outbox()] == ["+6581230001"]
