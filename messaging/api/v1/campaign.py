@@ -209,6 +209,22 @@ class Credentials(CampaignView):
         return Response({"message": "OK"})
 
 
+class NewCredentials(CampaignView):
+    http_method_names = ["post", "options"]
+
+    def post(self, request: Request, number: str, type_: str) -> Response:
+        """Keep another account of a provider's, and send the test through it."""
+        if self.kind.new_credentials is None:
+            raise Refused("Credentials of this type are added under Settings.", "not_found")
+        asked = self.kind.new_credentials(data=request.data).run_validation(request.data)
+        return self.edit(lambda stands: self._add(stands, asked))
+
+    def _add(self, stands: Standing, asked: Mapping[str, Any]) -> Response:
+        stands.check_editable()
+        self.kind.add_credentials(stands, asked, by=self.account)
+        return Response({"message": "OK"})
+
+
 class Verification(CampaignView):
     http_method_names = ["post", "options"]
 

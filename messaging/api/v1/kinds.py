@@ -1,12 +1,15 @@
 """What differs between the campaigns of v1's types: their messages, and how they are tried out."""
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager
 from email.utils import parseaddr
 from typing import Any, ClassVar
 
-from campaigns import creation, plain_sms, sms_credentials
+from rest_framework import serializers
+
+from campaigns import creation, plain_sms, sms_credentials, twilio_account
 from campaigns.email import drafts, keywords, pinning, sanitising, senders
 from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody, image_url
 from campaigns.telegram import bots, creating, texts
@@ -41,6 +44,8 @@ class Kind:
     name: ClassVar[str]
     template: ClassVar[type[Strict]]
     credentials: ClassVar[type[Strict]]
+    # Of credentials that are added by trying them out, where there are any.
+    new_credentials: ClassVar[type[Strict] | None] = None
     # Of what tries a campaign out apart from its credentials, where that is a call of its own.
     verification: ClassVar[type[Strict] | None] = None
 
@@ -83,6 +88,9 @@ class Kind:
 
     def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> Any:
         """Have a test sent, in the transaction; `finish_test` gets what this returns."""
+        raise NotImplementedError
+
+    def add_credentials(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
         raise NotImplementedError
 
     def verify(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
@@ -284,6 +292,10 @@ def _code_of(faults: Mapping[str, Any]) -> str:
 # SMS -----------------------------------------------------------------------------------------
 
 
+# What Twilio lets a new account's sender send.
+USUAL_SEGMENTS_PER_SECOND = 10
+
+
 class SmsTemplate(Strict):
     body = Text(trim_whitespace=False, max_length=10_000)
 
@@ -293,10 +305,25 @@ class SmsCredentials(Strict):
     recipient = Text(max_length=50)
 
 
+class SmsNewCredentials(Strict):
+    twilio_account_sid = Text(max_length=34)
+    twilio_api_key = Text(max_length=34)
+    twilio_api_secret = Text(max_length=200)
+    twilio_messaging_service_sid = Text(max_length=34)
+    recipient = Text(max_length=50)
+    label = Text(required=False, max_length=50)  # type: ignore[assignment]
+
+    def validate_label(self, label: str) -> str:
+        if not re.fullmatch(r"[a-z0-9-]+", label):
+            raise serializers.ValidationError("Use lowercase letters, digits and hyphens.")
+        return label
+
+
 class Sms(Kind):
     name = "SMS"
     template = SmsTemplate
     credentials = SmsCredentials
+    new_credentials = SmsNewCredentials
 
     def check_made_here(self, campaign: Campaign) -> None:
         if not hasattr(campaign, "sms_draft"):
@@ -356,6 +383,22 @@ class Sms(Kind):
                 by, recipient=asked["recipient"], body=text, label=asked["label"]
             )
         plain_sms.bind(standing.campaign, kept, by=by)
+
+    def add_credentials(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
+        check_filled(standing, "invalid_credentials")
+        label = asked.get("label") or f"campaign-{standing.campaign.number}"
+        given = twilio_account.Credentials(
+            account_sid=asked["twilio_account_sid"],
+            api_key_sid=asked["twilio_api_key"],
+            api_secret=asked["twilio_api_secret"],
+            messaging_service_sid=asked["twilio_messaging_service_sid"],
+        )
+        codes = {"invalid_credential_label": "invalid_credential_label"}
+        with told_as("invalid_credentials", **codes):
+            sms_credentials.add(
+                by, label=label, credentials=given, segments_per_second=USUAL_SEGMENTS_PER_SECOND
+            )
+        self.test(standing, {"label": label, "recipient": asked["recipient"]}, by=by)
 
     def details(self, standing: Standing) -> dict[str, Any]:
         return {

@@ -27,6 +27,7 @@ urlpatterns = [
     re_path(f"{_campaign}/upload/status$", campaign_uploads.State.as_view()),
     path("upload/<str:token>", campaign_uploads.Stored.as_view(), name="v1-upload"),
     re_path(f"{_campaign}/credentials$", campaign.Credentials.as_view()),
+    re_path(f"{_campaign}/new-credentials$", campaign.NewCredentials.as_view()),
     re_path(f"{_campaign}/credentials/verify$", campaign.Verification.as_view()),
     re_path(f"{_campaign}/preview$", campaign.Preview.as_view()),
     re_path(f"{_campaign}/send$", campaign.Sends.as_view()),

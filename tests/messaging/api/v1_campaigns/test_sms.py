@@ -155,6 +155,42 @@ def test_a_test_to_no_number_chooses_nothing(call, filled, clinic):
     assert SmsDraft.objects.get().credentials is None
 
 
+TWILIO = {
+    "twilio_account_sid": constants.STAFF_ACCOUNT_SID,
+    "twilio_api_key": constants.STAFF_API_KEY_SID,
+    "twilio_api_secret": constants.STAFF_API_SECRET,
+    "twilio_messaging_service_sid": constants.STAFF_MESSAGING_SERVICE_SID,
+    "recipient": "81239999",
+    "label": "school",
+}
+
+
+def test_another_account_is_kept_by_sending_the_test_through_it(call, filled, account, sandbox):
+    answer = call("post", f"{filled}/new-credentials", TWILIO)
+
+    assert (answer.status_code, answer.json()) == (200, {"message": "OK"})
+    assert SmsDraft.objects.get().credentials == sms_credentials.of(account).get()
+    assert sms_credentials.of(account).get().campaign.name == "school"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"twilio_api_secret": "wrong"}, "invalid_credentials"),
+        ({"recipient": "123"}, "invalid_credentials"),
+        ({"label": "clinic"}, "invalid_credential_label"),
+        ({"label": "No Spaces"}, "api_validation"),
+        ({"twilio_api_key": None}, "api_validation"),
+    ],
+)
+def test_an_account_that_does_not_open_is_not_kept(call, filled, clinic, account, changed, code):
+    refused(call("post", f"{filled}/new-credentials", TWILIO | changed), 400, code)
+
+    assert sms_credentials.of(account).get() == clinic
+    assert SmsDraft.objects.get().credentials is None
+    assert not Message.objects.exists()
+
+
 def test_nothing_is_sent_before_a_test_chose_the_account(call, filled):
     refused(call("post", f"{filled}/send", {}), 400, "invalid_template")
     assert not Message.objects.exists()
