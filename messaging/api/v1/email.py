@@ -18,7 +18,8 @@ from campaigns.email.addresses import clean_recipient
 from campaigns.models import Channel
 from messaging import attachments, transactional
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
-from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
+from messaging.api.v1.listing import iso
+from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.models import Attempt, Message, Transactional
 from messaging.states import Status
 from postman.api.parsers import StorableJson
@@ -234,31 +235,6 @@ def _not_a_file() -> Refused:
     return Refused("Send files as multipart/form-data, each as a file.", "attachment_format")
 
 
-class List(V1View):
-    def get(self, request: Request) -> Response:
-        asked = Asked(request.query_params, max_limit=MAX_LIMIT, statuses=STATUSES, has_tags=True)
-        rows, has_more = asked.of(_own(self.account))
-        attempts = latest_attempts(rows)
-        shown_rows = [shown(row, attempts.get(row.message_id)) for row in rows]
-        if asked.excludes_params:
-            for each in shown_rows:
-                del each["params"]
-        return Response(answer(shown_rows, has_more))
-
-
-class One(V1View):
-    def get(self, request: Request, number: str) -> Response:
-        row = _own(self.account).filter(pk=number_of(number)).first()
-        if row is None:
-            raise Refused("There is no such email.", "not_found")
-        return Response(shown(row, latest_attempts([row]).get(row.message_id)))
-
-
-def _own(account: Any) -> Any:
-    rows = Transactional.objects.filter(user=account, channel=Channel.EMAIL)
-    return rows.select_related("message")
-
-
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     """v1's object of an email (v1-web-app §21.3)."""
     message, content = row.message, row.content
@@ -295,3 +271,16 @@ def _error(message: Message, attempt: Attempt | None) -> tuple[str | None, str |
     if attempt.status == Status.COMPLAINED:
         return first or "complaint", sub_type or None
     return _BOUNCES.get(attempt.status, attempt.error_code), sub_type or None
+
+
+class One(ReadOne):
+    channel = Channel.EMAIL
+    shown = staticmethod(shown)
+
+
+class List(ReadList):
+    channel = Channel.EMAIL
+    shown = staticmethod(shown)
+    statuses = STATUSES
+    max_limit = MAX_LIMIT
+    has_tags = True

@@ -15,12 +15,12 @@ from campaigns.models import Channel, WhatsappTemplate
 from messaging import transactional
 from messaging.api.v1.base import AccountKeyAuthentication, AccountThrottle, V1View
 from messaging.api.v1.errors import Invalid
-from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
+from messaging.api.v1.listing import iso
+from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.channels.whatsapp import explain
 from messaging.models import Attempt, Message, Transactional
 from messaging.states import Status
 from postman.api.parsers import StorableJson
-from postman.errors import Refused
 
 MAX_LIMIT = 1000
 # A number that is not on WhatsApp has a status of its own.
@@ -114,32 +114,11 @@ class Send(KeyOnly):
         return Response(shown(row, None), status=201)
 
 
-class List(KeyOnly):
-    def get(self, request: Request) -> Response:
-        asked = Asked(request.query_params, max_limit=MAX_LIMIT, statuses=STATUSES)
-        rows, has_more = asked.of(_own(self.account))
-        attempts = latest_attempts(rows)
-        return Response(answer([shown(r, attempts.get(r.message_id)) for r in rows], has_more))
-
-
-class One(KeyOnly):
-    def get(self, request: Request, number: str) -> Response:
-        row = _own(self.account).filter(pk=number_of(number)).first()
-        if row is None:
-            raise Refused("There is no such message.", "not_found")
-        return Response(shown(row, latest_attempts([row]).get(row.message_id)))
-
-
 class Templates(V1View):
     def get(self, request: Request) -> Response:
         """The templates that the account may send."""
         granted = whatsapp.granted_to(self.account).order_by("name", "id")
         return Response({"data": [_template(template) for template in granted]})
-
-
-def _own(account: Any) -> Any:
-    rows = Transactional.objects.filter(user=account, channel=Channel.WHATSAPP)
-    return rows.select_related("message")
 
 
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
@@ -199,3 +178,15 @@ def _template(template: WhatsappTemplate) -> dict[str, Any]:
             for each in languages
         ],
     }
+
+
+class One(KeyOnly, ReadOne):
+    channel = Channel.WHATSAPP
+    shown = staticmethod(shown)
+
+
+class List(KeyOnly, ReadList):
+    channel = Channel.WHATSAPP
+    shown = staticmethod(shown)
+    statuses = STATUSES
+    max_limit = MAX_LIMIT

@@ -11,11 +11,11 @@ from rest_framework.response import Response
 from campaigns.models import Channel
 from messaging import transactional
 from messaging.api.v1.base import AccountThrottle, V1View
-from messaging.api.v1.listing import Asked, answer, iso, latest_attempts, number_of
+from messaging.api.v1.listing import iso
+from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.models import Attempt, Transactional
 from messaging.states import Status
 from postman.api.parsers import StorableJson
-from postman.errors import Refused
 
 MAX_LIMIT = 100
 # v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so.
@@ -68,27 +68,6 @@ class Send(V1View):
         return Response(shown(row, None), status=201)
 
 
-class List(V1View):
-    def get(self, request: Request) -> Response:
-        asked = Asked(request.query_params, max_limit=MAX_LIMIT, statuses=STATUSES)
-        rows, has_more = asked.of(_own(self.account))
-        attempts = latest_attempts(rows)
-        return Response(answer([shown(r, attempts.get(r.message_id)) for r in rows], has_more))
-
-
-class One(V1View):
-    def get(self, request: Request, number: str) -> Response:
-        row = _own(self.account).filter(pk=number_of(number)).first()
-        if row is None:
-            raise Refused("There is no such SMS.", "not_found")
-        return Response(shown(row, latest_attempts([row]).get(row.message_id)))
-
-
-def _own(account: Any) -> Any:
-    rows = Transactional.objects.filter(user=account, channel=Channel.SMS)
-    return rows.select_related("message")
-
-
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     """v1's object of an SMS (v1-web-app §21.3), with its one name in another style."""
     message, content = row.message, row.content
@@ -108,3 +87,15 @@ def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
         "delivered_at": iso(attempt.delivered_at if attempt else None),
         "errored_at": iso(message.updated_at) if status == "ERROR" else None,
     }
+
+
+class One(ReadOne):
+    channel = Channel.SMS
+    shown = staticmethod(shown)
+
+
+class List(ReadList):
+    channel = Channel.SMS
+    shown = staticmethod(shown)
+    statuses = STATUSES
+    max_limit = MAX_LIMIT
