@@ -98,7 +98,8 @@ def told(ses, sandbox, subscriber, to, **changes):
     ],
 )
 def test_a_mailbox_decides_what_is_told(ses, sandbox, subscriber, to, kinds, status):
-    assert told(ses, sandbox, subscriber, to) == kinds
+    # SNS keeps no order, and neither does the sandbox on a busy machine.
+    assert sorted(told(ses, sandbox, subscriber, to)) == sorted(kinds)
     assert sandbox.outbox()[0]["status"] == status
 
 
@@ -106,7 +107,7 @@ def test_an_event_says_which_email_it_is_about(ses, sandbox, subscriber):
     message_id = send(ses, "bounce@example.gov.sg")
     sandbox.flush()
 
-    bounce = subscriber.events[-1]
+    [bounce] = [event for event in subscriber.events if event["eventType"] == "Bounce"]
     assert bounce["mail"]["messageId"] == message_id
     assert bounce["mail"]["destination"] == ["bounce@example.gov.sg"]
     assert bounce["mail"]["tags"]["attempt"] == ["a1"]
