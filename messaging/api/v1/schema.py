@@ -1,29 +1,46 @@
 """The v1 API as an OpenAPI document: `PATHS` has one entry for each operation.
 
 Written as data, as v1's rules are: its parsers take what v1 took, which no serializer says.
+`describing` has what all entries are written with, `campaign_schema` those of campaigns.
 `tests/messaging/api/test_v1_openapi.py` and `test_v1_fuzz.py` hold the running API against it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
 
 from django.conf import settings
 
 from campaigns import sms as sms_rules
 from campaigns import whatsapp
 from messaging import attachments, transactional
-from messaging.api.idempotency import LONGEST_KEY
-from messaging.api.v1 import email, examples, govsg, sms
-from messaging.api.v1.errors import STATUS
+from messaging.api.v1 import campaign_schema, email, examples, govsg, sms
+from messaging.api.v1.describing import (
+    ADDRESS,
+    ERROR,
+    HEADERS,
+    ID,
+    JSON,
+    MULTIPART,
+    PHONE,
+    TEXT,
+    TEXT_OR_NULL,
+    TIME,
+    URL_ENCODED,
+    Schema,
+    exactly,
+    one_of,
+    operation,
+    parameter,
+    ref,
+    said,
+    time_or_null,
+)
 from messaging.api.v1.listing import DEFAULT_LIMIT
 from messaging.api.v2.schema import SITES
 
-Schema = dict[str, Any]
-
 DESCRIPTION = """
-Send single emails, SMS and WhatsApp messages from a system, and read what became of each: the API of
-Postman v1, with its addresses, fields, statuses and codes.
+Send single emails, SMS and WhatsApp messages from a system and read what became of each, and send one
+message to many as a campaign: the API of Postman v1, with its addresses, fields, statuses and codes.
 
 **Who may call.** Send `Authorization: Bearer <API key>`. Officers create keys under *Settings → API
 keys*; a key speaks for its officer's account, works for six months, and sees that account's messages
@@ -35,7 +52,7 @@ only.
 Keep the `id` and read the message until its status stays. A status never goes back.
 
 **How often.** An account may send ten messages a second, all channels together, unless another number
-was agreed. Every answer of a sending call says what is left, in two families of headers:
+was agreed; every call of campaigns counts too. Every answer of a call that counts says what is left, in two families of headers:
 `RateLimit-*`, and `X-RateLimit-*` for clients that know only those. One call more is a 429, and nothing
 of it is carried out: wait `Retry-After` seconds and send it again.
 
@@ -47,55 +64,7 @@ nothing.
 out once, and answered as it was, with `Idempotency-Replayed`.
 """.strip()
 
-TAGS = ["Email", "SMS", "WhatsApp"]
-
-# --- Values ---------------------------------------------------------------------------------------
-
-TEXT: Schema = {"type": "string"}
-TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
-ID: Schema = {"type": "string", "pattern": "^[0-9]+$", "examples": ["9001"]}
-TIME: Schema = {
-    "type": "string",
-    "format": "date-time",
-    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
-    "description": "UTC, to the millisecond.",
-}
-ADDRESS: Schema = {"type": "string", "format": "email"}
-PHONE: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 50,
-    "description": "Digits, with a `+` or without. Without a country code it is Singapore's.",
-    "examples": ["81230001", "+6581230001"],
-}
-
-
-def said(schema: Schema, description: str) -> Schema:
-    return {**schema, "description": description}
-
-
-def time_or_null(description: str = "") -> Schema:
-    known = {name: TIME[name] for name in ("format", "pattern")}
-    return said({"type": ["string", "null"], **known}, description or "UTC, to the millisecond.")
-
-
-def exactly(properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
-    """An object of these fields and no others."""
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in set(optional)],
-        "additionalProperties": False,
-        "properties": dict(properties),
-    }
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _one_of(statuses: Iterable[str], description: str) -> Schema:
-    return {"type": "string", "enum": list(statuses), "description": description}
-
+TAGS = ["Email", "SMS", "WhatsApp", *campaign_schema.TAGS]
 
 # --- What a call sends ----------------------------------------------------------------------------
 
@@ -224,7 +193,7 @@ _EMAIL_SHOWN: Schema = {
         ),
         "description": "Null without files.",
     },
-    "status": _one_of(
+    "status": one_of(
         email.STATUSES,
         "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`: the recipient's server is being "
         "tried. `DELIVERED`: it took the email. `OPENED`. `BOUNCED`: it refused the email. "
@@ -260,7 +229,7 @@ SMS = exactly(
         "message_id": said(TEXT_OR_NULL, "Twilio's id of it, once Twilio has taken it."),
         "created_at": TIME,
         "updated_at": TIME,
-        "status": _one_of(
+        "status": one_of(
             sms.STATUSES,
             "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`: the operator has it. "
             "`DELIVERED`. `ERROR`: `error_code` says why.",
@@ -292,7 +261,7 @@ WHATSAPP = exactly(
         "errored_at": time_or_null(),
         "error_code": said(TEXT_OR_NULL, "WhatsApp's code, or ours where it was not reached."),
         "error_description": said(TEXT_OR_NULL, "The same for people."),
-        "status": _one_of(
+        "status": one_of(
             govsg.STATUSES,
             "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`, `DELIVERED`, `READ`. `ERROR`: "
             "`error_code` says why. `INVALID_RECIPIENT`: the number is not on WhatsApp. `DELETED` "
@@ -329,164 +298,9 @@ def page_of(name: str) -> Schema:
     )
 
 
-# --- Errors ---------------------------------------------------------------------------------------
-
-ERRORS = {
-    "api_validation": "recipient: Type an address such as name@example.com.",
-    "malformed": "JSON parse error - Expecting value: line 1 column 1 (char 0)",
-    "invalid_recipient": "Use a Singapore mobile number: 65, then 8 digits starting with 8 or 9.",
-    "too_many_recipients": "Send to at most 50 addresses, cc and bcc included.",
-    "invalid_credentials": "You have no SMS credentials with this label. See Settings, SMS "
-    "credentials.",
-    "invalid_from_address": "Emails cannot be sent from this address: it is not verified, or not "
-    "yours to use. Choose another, or see Settings, Email senders.",
-    "invalid_template": "Unsupported file type: “map.exe” cannot be attached.",
-    "attachment_format": "Send files as multipart/form-data, each as a file.",
-    "unauthenticated": "This API key is not valid: it is misspelt, has expired or was revoked.",
-    "unauthorized": "Files can be attached only to emails from an address of your own. See "
-    "Settings, Email senders.",
-    "not_found": "There is no such message.",
-    "idempotency_key_in_use": "A call with this `Idempotency-Key` is being carried out. Ask again "
-    "later.",
-    "attachment_limit": "The attached files must be smaller than 10 MB together.",
-    "unsupported_media_type": 'Unsupported media type "text/plain" in request.',
-    "idempotency_key_reused": "This `Idempotency-Key` was used for another call. Use a new one for "
-    "each message.",
-    "rate_limit": "This account may make 10 calls a second. This one was not carried out: send it "
-    "again later.",
-    "internal_server": "The fault is ours. Nothing was accepted.",
-    "service_unavailable": "Nothing was accepted. Send it again shortly.",
-}
-_MEANING = {
-    400: "Refused: `code` says by which rule.",
-    401: "No API key, or none that works.",
-    403: "The account may not do this, or the call did not come over HTTPS.",
-    404: "Nothing of that id that this account may use.",
-    409: "A call with this `Idempotency-Key` is being carried out.",
-    413: "The files are too many or too large.",
-    415: "Not a content type of this operation.",
-    422: "This `Idempotency-Key` was used for another call.",
-    429: "Over the account's calls a second. Nothing of it was carried out; wait and send it again.",
-    500: "Our fault.",
-    503: "For the moment nothing can be stored. Send it again after `Retry-After`.",
-}
-_EVERYWHERE = (
-    "api_validation",
-    "malformed",
-    "unauthenticated",
-    "unauthorized",
-    "internal_server",
-    "service_unavailable",
-)
-_ON_SEND = (
-    "idempotency_key_in_use",
-    "unsupported_media_type",
-    "idempotency_key_reused",
-    "rate_limit",
-)
-_WITH_FAULTS = ("api_validation",)
-ERROR = exactly(
-    {
-        "code": {"type": "string", "enum": [*ERRORS, "method_not_allowed"]},
-        "message": said(TEXT, "For people; it may change."),
-        "errors": {
-            "type": "array",
-            "minItems": 1,
-            "items": exactly(
-                {"path": said(TEXT, "Such as `cc.1`; empty: the whole call."), "message": TEXT}
-            ),
-            "description": "Only with `api_validation`: what is wrong with each field.",
-        },
-        "request_id": said(TEXT, "Quote it to support."),
-    },
-    optional=("errors",),
-)
-
-
-def _error(status: int, codes: Sequence[str]) -> Schema:
-    return {
-        "description": _MEANING[status],
-        "content": {
-            "application/json": {
-                "schema": {
-                    "allOf": [ref("Error"), {"properties": {"code": {"enum": list(codes)}}}]
-                },
-                "examples": {code: {"value": _shown(code)} for code in codes},
-            }
-        },
-    }
-
-
-def _shown(code: str) -> Schema:
-    message = ERRORS[code]
-    path, _, text = message.partition(": ")
-    faults = {"errors": [{"path": path, "message": text}]} if code in _WITH_FAULTS else {}
-    request_id = "3f0c7a1be8d94a5c9d2b6e7f80a1b2c3"
-    return {"code": code, "message": message, **faults, "request_id": request_id}
-
-
-# --- Parameters and headers -----------------------------------------------------------------------
-
-
-def _header(schema: Schema, description: str, *, required: bool = True) -> Schema:
-    return {"schema": schema, "description": description, "required": required}
-
-
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-HEADERS: dict[str, Schema] = {
-    "X-Request-Id": _header(
-        {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-        "Names this call in our logs; the same as `request_id`.",
-    ),
-    "Cache-Control": _header({"const": "no-store"}, "`no-store`.", required=False),
-    "Retry-After": _header(
-        {"type": "integer", "minimum": 1}, "Seconds to wait before the call is sent again."
-    ),
-    "WWW-Authenticate": _header({"const": "Bearer"}, "`Bearer`."),
-    "Idempotency-Replayed": _header(
-        {"const": "true"},
-        "Only where this is the answer to an earlier call with the same `Idempotency-Key`.",
-        required=False,
-    ),
-    **{
-        name: _header(schema, description, required=False)
-        for name, schema, description in (
-            ("RateLimit-Limit", _COUNT, "Calls that the account may make in any one second."),
-            ("RateLimit-Remaining", _COUNT, "Calls that are left of them now."),
-            ("RateLimit-Reset", _COUNT, "Seconds until one more is free."),
-            ("RateLimit-Policy", TEXT, "The limit and its window: `10;w=1`."),
-            ("X-RateLimit-Limit", _COUNT, "The same as `RateLimit-Limit`."),
-            ("X-RateLimit-Remaining", _COUNT, "The same as `RateLimit-Remaining`."),
-            ("X-RateLimit-Reset", _COUNT, "When one more is free, in seconds since 1970."),
-        )
-    },
-}
-_ON = {"Retry-After": (429, 503), "WWW-Authenticate": (401,), "Idempotency-Replayed": (201,)}
-
-
-def _headers(status: int, *, is_send: bool) -> Schema:
-    def stands(name: str) -> bool:
-        return status in _ON.get(name, (status,)) and (is_send or "RateLimit" not in name)
-
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS if stands(name)}
-
-
-def parameter(
-    name: str, schema: Schema, description: str, *, place: str = "query", **more: Any
-) -> Schema:
-    facts = {"name": name, "in": place, "required": place == "path"}
-    return {**facts, "schema": schema, "description": description, **more}
-
+# --- Parameters ------------------------------------------------------------------------------------
 
 ID_IN_PATH = parameter("id", ID, "The message's id.", place="path")
-IDEMPOTENCY_KEY = parameter(
-    "Idempotency-Key",
-    {"type": "string", "pattern": "^[ -~]+$", "minLength": 1, "maxLength": LONGEST_KEY},
-    "Names what you want to happen, in your own words: a call that repeats the key is carried out "
-    "once and answered as it was. Refusals are not kept. Printable ASCII.",
-    place="header",
-    examples={"yours": {"value": examples.IDEMPOTENCY_KEY}},
-)
 _TAG = parameter("tag", {"type": "string", "maxLength": 255}, "Only messages with this tag.")
 _WITHOUT_PARAMS = parameter(
     "exclude_params",
@@ -539,63 +353,6 @@ def _listing(most: int, statuses: Iterable[str]) -> list[Schema]:
 
 # --- Operations -----------------------------------------------------------------------------------
 
-
-def operation(
-    name: str,
-    tag: str,
-    summary: str,
-    description: str,
-    *,
-    answer: Schema,
-    shown: Mapping[str, Any],
-    status: int = 200,
-    answer_means: str,
-    errors: Sequence[str] = (),
-    parameters: Sequence[Schema] = (),
-    request: Mapping[str, tuple[Schema, Mapping[str, Any]]] | None = None,
-) -> Schema:
-    """`request`: media type → (schema, examples). `errors`: codes beside those that all share."""
-    is_send = request is not None
-    codes = {*_EVERYWHERE, *errors, *(_ON_SEND if is_send else ())}
-    by_status: dict[int, list[str]] = {}
-    for code in ERRORS:
-        if code in codes:
-            by_status.setdefault(STATUS.get(code, 400), []).append(code)
-    good = {
-        "description": answer_means,
-        "content": {"application/json": {"schema": answer, "examples": _examples(shown)}},
-    }
-    answers = {status: good} | {each: _error(each, by_status[each]) for each in sorted(by_status)}
-    described: Schema = {
-        "operationId": name,
-        "tags": [tag],
-        "summary": summary,
-        "description": description,
-        "security": [{"AccountKey": []}],
-        "parameters": [*parameters, *([IDEMPOTENCY_KEY] if is_send else [])],
-        "responses": {
-            str(each): {**facts, "headers": _headers(each, is_send=is_send)}
-            for each, facts in answers.items()
-        },
-    }
-    if request:
-        media = {
-            kind: {"schema": schema, "examples": _examples(shown)}
-            for kind, (schema, shown) in request.items()
-        }
-        described["requestBody"] = {"required": True, "content": media}
-    return described
-
-
-def _examples(shown: Mapping[str, Any]) -> Schema:
-    return {name: {"value": value} for name, value in shown.items()}
-
-
-JSON, URL_ENCODED, MULTIPART = (
-    "application/json",
-    "application/x-www-form-urlencoded",
-    "multipart/form-data",
-)
 _TAKEN = "Taken and stored."
 _NOT_AN_OUTCOME = "The answer proves that it is stored; read it to see its outcome."
 
@@ -750,6 +507,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             shown={"one": examples.TEMPLATES},
         )
     },
+    **campaign_schema.PATHS,
 }
 SCHEMAS: dict[str, Schema] = {
     "Email": EMAIL,
@@ -757,6 +515,7 @@ SCHEMAS: dict[str, Schema] = {
     "Sms": SMS,
     "Whatsapp": WHATSAPP,
     "WhatsappTemplate": WHATSAPP_TEMPLATE,
+    **campaign_schema.SCHEMAS,
     "Error": ERROR,
 }
 

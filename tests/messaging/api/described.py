@@ -1,6 +1,7 @@
 """v1's answers against its description."""
 
 import copy
+import json
 import re
 
 from jsonschema import Draft202012Validator
@@ -36,13 +37,22 @@ def resolved(headers):
     return {name: document()["components"]["headers"][name] for name in headers}
 
 
+def body_of(answer):
+    """Of an answer that is streamed too, which can be read again."""
+    if not getattr(answer, "streaming", False):
+        return answer.json()
+    content = answer.getvalue()
+    answer.streaming_content = [content]
+    return json.loads(content)
+
+
 def check(operation, answer):
     """That status, shape and headers of a real answer are described; raises what is not."""
     described = operation["responses"].get(str(answer.status_code))
     assert described, f"{answer.status_code} of {operation['operationId']} is not described"
     [media] = described["content"].values()
     components = {"components": copy.deepcopy(document()["components"])}
-    Draft202012Validator({**media["schema"], **components}).validate(answer.json())
+    Draft202012Validator({**media["schema"], **components}).validate(body_of(answer))
     headers = resolved(described["headers"])
     given = {name.lower() for name in answer.headers}
     assert given <= USUAL_HEADERS | {name.lower() for name in headers}

@@ -92,6 +92,12 @@ def narrowed(*, sendable):
     """Ours, with ids of something. `sendable`: and only with what this account can send."""
     narrow = copy.deepcopy(document())
     narrow["servers"] = [{"url": "/v1"}]
+    # Those of campaigns: v1_campaigns/test_hostile.py.
+    narrow["paths"] = {
+        path: methods
+        for path, methods in narrow["paths"].items()
+        if not path.startswith("/campaign")
+    }
     for path, methods in narrow["paths"].items():
         for operation in methods.values():
             for parameter in operation["parameters"]:

@@ -3,11 +3,15 @@
 That the answers of v1 are as it says, `conftest.Described` looks at in every test of this directory.
 """
 
+import re
+
 import pytest
+from django.urls import resolve
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from messaging.api.v1 import urls
+from messaging.api.v1.campaigns import Elsewhere
 from messaging.api.v1.errors import STATUS
 from messaging.api.v1.schema import document
 from postman.api.docs import document as v2_document
@@ -17,8 +21,8 @@ OPERATIONS = {
     for path in document()["paths"].values()
     for operation in path.values()
 }
-# Codes of the parts of v1 that are not described, and of addresses that are not there.
-UNDESCRIBED = {"method_not_allowed", "already_sent", "campaign_redacted"}
+# Of addresses that are not there.
+UNDESCRIBED = {"method_not_allowed"}
 
 
 def test_the_document_is_valid():
@@ -50,7 +54,46 @@ def test_every_transactional_address_is_described():
         if str(found.pattern).startswith(("transactional/", "govsg/"))
     }
 
-    assert served == set(document()["paths"])
+    described = {path for path in document()["paths"] if not path.startswith("/campaign")}
+    assert served == described
+
+
+def test_every_described_address_of_campaigns_is_served():
+    for path in document()["paths"]:
+        view = resolve(f"/v1{path.replace('{id}', '7')}").func.view_class
+        assert view is not Elsewhere
+        assert set(document()["paths"][path]) <= set(view.http_method_names)
+
+
+def test_every_address_of_campaigns_is_described():
+    served = {
+        found.pattern.regex.pattern.removeprefix(urls._campaign).rstrip("$").removesuffix("/?")
+        for found in urls.urlpatterns
+        if str(found.pattern).startswith(urls._campaign)
+    }
+    described = {
+        re.sub("^/campaign/{id}/(email|sms|telegram)", "", path)
+        for path in document()["paths"]
+        if path.startswith("/campaign/")
+    }
+
+    assert served == described
+
+
+@pytest.mark.parametrize("status", ["200", "400", "429"])
+def test_reading_campaigns_counts_too(status):
+    headers = OPERATIONS["listCampaigns"]["responses"][status]["headers"]
+
+    assert {"RateLimit-Remaining", "X-RateLimit-Remaining"} <= set(headers)
+    assert "Idempotency-Replayed" not in headers
+
+
+def test_only_a_change_is_told_of_its_repetition():
+    def is_told(name):
+        return "Idempotency-Key" in {each["name"] for each in OPERATIONS[name]["parameters"]}
+
+    assert is_told("deleteCampaign")
+    assert not is_told("refreshEmailCampaignStats")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

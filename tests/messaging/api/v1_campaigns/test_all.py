@@ -362,3 +362,17 @@ def test_a_changing_call_is_repeated_there_as_it_was(call, account):
 
     assert call("post", f"/campaign/{campaign.number}/send", {}).status_code == 307
     assert call("get", f"/campaign/{campaign.number}/email/nothing").status_code == 404
+
+
+# How often -----------------------------------------------------------------------------------------
+
+
+def test_reading_counts_among_the_calls_a_second(call, account):
+    account.calls_per_second = 1
+    account.save()
+
+    first, second = (call("get", "/campaigns") for _ in range(2))
+
+    assert (first.status_code, first["RateLimit-Remaining"]) == (200, "0")
+    refused(second, 429, "rate_limit")
+    assert second["Retry-After"]
