@@ -163,6 +163,12 @@ def _text_alone(html: str) -> str:
 _any_tag = re.compile(r"<[^<>]*>?")
 
 
+def is_blank(html: str) -> bool:
+    """Whether an email of this would show nothing: no word and no picture stays when it is cleaned."""
+    words = _not_text.sub("", unescape(_words_alone.clean(_not_text.sub("", html))))
+    return not words.strip() and "<img" not in clean(html).html
+
+
 def clean_merged(html: str) -> str:
     """The email of one recipient, cleaned again with their values in it.
 
@@ -286,6 +292,7 @@ _cleaner = partial(
 _strict = _cleaner(attribute_filter=_attribute)
 _strict_merged = _cleaner(attribute_filter=_attribute, url_relative="deny")
 _merged = _cleaner(url_relative="deny")
+_words_alone = nh3.Cleaner(tags=set(), clean_content_tags=set(_TAGS_WITHOUT_TEXT))
 
 
 # What was taken away -------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.email import keywords, sanitising
+from campaigns.email import keywords, sanitising, theme
 
 REL = 'target="_blank" rel="noopener noreferrer"'
 
@@ -252,3 +252,31 @@ def test_the_links_we_make_are_not_looked_at_again():
 
     assert len(filled) == 3
     assert sanitising.are_inert(filled)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "",
+        " \n&nbsp;<p>&nbsp;</p>",
+        "<script>alert(1)</script><style>p {}</style><!-- words -->",
+        "<title>Hello</title><svg><text>Hello</text></svg>",
+        "&#1;<b></b>",
+    ],
+)
+def test_an_email_without_a_word_or_a_picture_is_blank(html):
+    assert sanitising.is_blank(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    ["Hello", "<p>.</p>", "<nobody><x>Hello</x>", '<img src="https://x.gov.sg/a.png" alt="">'],
+)
+def test_an_email_with_a_word_or_a_picture_is_not_blank(html):
+    assert not sanitising.is_blank(html)
+
+
+@given(st.text(alphabet="<>/&;! ap#1\"'script"))
+def test_what_is_blank_has_no_words_once_it_is_cleaned(html):
+    if sanitising.is_blank(html):
+        assert not theme.plain_text(sanitising.clean(html).html).strip()
