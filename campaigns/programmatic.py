@@ -3,10 +3,13 @@
 So they have what every message has: an agency, its suppressions, its retention and its bill.
 """
 
+from functools import lru_cache
+
 from campaigns import creation
 from campaigns.models import Campaign, Channel
 from postman.accounts.models import User
 from postman.errors import Refused
+from postman.rows import Columns, prepared
 
 NAME = "API calls"
 
@@ -20,6 +23,8 @@ def campaign_of(user: User, channel: Channel, *, name: str = NAME) -> Campaign:
         )
     if reason := creation.why_not_by(user, channel):
         raise Refused(reason, "unauthorized")
+    if campaign := _made_earlier(user, channel, name):
+        return campaign
     campaign, _ = Campaign.objects.get_or_create(
         creator=user,
         channel=channel,
@@ -29,3 +34,23 @@ def campaign_of(user: User, channel: Channel, *, name: str = NAME) -> Campaign:
         defaults={"agency": user.agency},
     )
     return campaign
+
+
+def _made_earlier(user: User, channel: Channel, name: str) -> Campaign | None:
+    """Looked up by every call that sends."""
+    with prepared() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {_columns()} FROM campaigns_campaign campaign
+            WHERE creator_id = %s AND channel = %s AND name = %s
+                AND is_programmatic AND deleted_at IS NULL
+            """,  # noqa: S608 - column names
+            [user.id, channel.value, name],
+        )
+        found = cursor.fetchone()
+    return _columns().take(iter(found)) if found else None
+
+
+@lru_cache
+def _columns() -> Columns[Campaign]:
+    return Columns(Campaign, "campaign")

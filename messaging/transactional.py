@@ -3,23 +3,26 @@
 Everything is checked before anything is stored: a call that is refused leaves no row.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from email.utils import parseaddr
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import transaction
 
 from campaigns import programmatic, sms, sms_credentials, whatsapp
-from campaigns.email import sanitising, senders, theme
+from campaigns.email import sanitising, senders
 from campaigns.models import Campaign, Channel, TemplateBody, WhatsappTemplate
 from campaigns.phone_numbers import InvalidRecipient, normalise
-from messaging import delivery, tasks
+from messaging import tasks
 from messaging.attachments import File
-from messaging.models import Counter, Message, Suppression, Transactional, TransactionalFile
-from messaging.states import Status
+from messaging.models import Attempt, Message, Transactional, TransactionalFile
 from postman.accounts.models import User
 from postman.celery import ring_unless_unheard
 from postman.errors import Refused
+from postman.rows import Columns, prepared
 
 # The main recipient among them.
 MOST_ADDRESSES = 50
@@ -71,25 +74,30 @@ def send_email(
         "bcc": [address for address in bcc if address not in suppressed],
         "disable_tracking": disable_tracking,
     }
-    # The body shows files as `cid:0`, `cid:1`… in the order in which they were sent.
-    has_content_ids = 'src="cid:' in body or "src='cid:" in body
-    with transaction.atomic():
+    with transaction.atomic() if files else nullcontext():
         row = _accept(
             campaign, user, recipient, content, tag=tag, classification=classification, files=files
         )
-        TransactionalFile.objects.bulk_create(
-            TransactionalFile(
-                transactional=row,
-                position=position,
-                name=file.name,
-                content_type=file.content_type,
-                content_id=str(position) if has_content_ids else "",
-                data=file.data,
-            )
-            for position, file in enumerate(files)
-        )
+        if files:
+            _keep_files(row, files, body)
     ring_unless_unheard(tasks.send_singles)
     return row
+
+
+def _keep_files(row: Transactional, files: Sequence[File], body: str) -> None:
+    # The body shows files as `cid:0`, `cid:1`… in the order in which they were sent.
+    has_content_ids = 'src="cid:' in body or "src='cid:" in body
+    TransactionalFile.objects.bulk_create(
+        TransactionalFile(
+            transactional=row,
+            position=position,
+            name=file.name,
+            content_type=file.content_type,
+            content_id=str(position) if has_content_ids else "",
+            data=file.data,
+        )
+        for position, file in enumerate(files)
+    )
 
 
 def send_sms(user: User, *, recipient: str, body: str, label: str) -> Transactional:
@@ -111,14 +119,9 @@ def send_sms(user: User, *, recipient: str, body: str, label: str) -> Transactio
         raise Refused("The body is empty.", "api_validation")
     if len(body) > sms.MAX_BODY:
         raise Refused(f"The body is over {sms.MAX_BODY:,} characters.", "api_validation")
-    with transaction.atomic():
-        row = _accept(
-            kept.campaign,
-            user,
-            number,
-            {"body": body, "label": label},
-            segments=sms.segments(body),
-        )
+    row = _accept(
+        kept.campaign, user, number, {"body": body, "label": label}, segments=sms.segments(body)
+    )
     ring_unless_unheard(tasks.send_singles)
     return row
 
@@ -196,7 +199,8 @@ def _accept(
     body: TemplateBody | None = None,
     values: Mapping[str, str] | None = None,
 ) -> Transactional:
-    message = Message.objects.create(
+    """Store message, counters and what v1 tells of it, by one statement: its own transaction."""
+    message = Message(
         campaign=campaign,
         template_body=body,
         creator=user,
@@ -205,8 +209,7 @@ def _accept(
         values=values or {},
         segments=segments,
     )
-    delivery.count(campaign.id, None, {Counter.TOTAL: 1, Status.CREATED.value: 1})
-    return Transactional.objects.create(
+    row = Transactional(
         message=message,
         user=user,
         channel=campaign.channel,
@@ -216,6 +219,84 @@ def _accept(
         attachments=[file.facts for file in files] or None,
         attachment_bytes=sum(len(file.data) for file in files),
         created_at=message.created_at,
+    )
+    with prepared() as cursor:
+        cursor.execute(
+            """
+            WITH accepted AS (
+                INSERT INTO messaging_message (
+                    id, campaign_id, template_body_id, creator_id, via_api, recipient, values,
+                    segments, status, attempts_made, created_at, updated_at
+                )
+                VALUES (%s, %s, %s, %s, true, %s, %s, %s, 'created', 0, %s, %s)
+                RETURNING id, campaign_id, creator_id, created_at
+            ), counted AS (
+                INSERT INTO messaging_counter (campaign_id, hour, status, n)
+                SELECT campaign_id, date_trunc('hour', created_at), counted.status, 1
+                FROM accepted, (VALUES ('total'), ('created')) AS counted (status)
+            )
+            INSERT INTO messaging_transactional (
+                message_id, user_id, channel, tag, classification, content, attachments,
+                attachment_bytes, created_at
+            )
+            SELECT id, creator_id, %s, %s, %s, %s, %s, %s, created_at FROM accepted
+            RETURNING id
+            """,
+            [
+                message.id,
+                campaign.id,
+                message.template_body_id,
+                user.id,
+                recipient,
+                json.dumps(message.values),
+                segments,
+                message.created_at,
+                message.updated_at,
+                row.channel,
+                tag,
+                classification,
+                json.dumps(content),
+                json.dumps(row.attachments) if files else None,
+                row.attachment_bytes,
+            ],
+        )
+        (row.pk,) = cursor.fetchone()
+    return row
+
+
+def find(user: User, channel: Channel, number: int) -> tuple[Transactional, Attempt | None] | None:
+    """What this account sent under this number, with its message, and the latest try at it.
+
+    In one statement, as clients ask this again and again until their message has arrived.
+    """
+    row, message, attempt = _columns()
+    with prepared() as cursor:
+        cursor.execute(
+            f"""
+            SELECT {row}, {message}, {attempt}
+            FROM messaging_transactional sent
+            JOIN messaging_message message ON message.id = sent.message_id
+            LEFT JOIN messaging_attempt attempt
+                ON attempt.message_id = message.id AND attempt.number = message.attempts_made
+            WHERE sent.id = %s AND sent.user_id = %s AND sent.channel = %s
+            """,  # noqa: S608 - column names
+            [number, user.id, channel.value],
+        )
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    values = iter(found)
+    sent = row.take(values)
+    sent.message = message.take(values)
+    return sent, attempt.take_if_any(values)
+
+
+@lru_cache
+def _columns() -> tuple[Columns[Transactional], Columns[Message], Columns[Attempt]]:
+    return (
+        Columns(Transactional, "sent"),
+        Columns(Message, "message"),
+        Columns(Attempt, "attempt"),
     )
 
 
@@ -232,9 +313,7 @@ def _sender(user: User, from_: str) -> str:
 
 
 def _check_content(subject: str, body: str) -> None:
-    cleaned = sanitising.clean(body).html
-    is_empty = not theme.plain_text(cleaned).strip() and "<img" not in cleaned
-    if is_empty or not subject.strip():
+    if not subject.strip() or sanitising.is_blank(body):
         raise Refused(
             "The subject or the body is empty once what emails may not hold is taken out of it.",
             "invalid_template",
@@ -243,5 +322,12 @@ def _check_content(subject: str, body: str) -> None:
 
 def _suppressed(addresses: Sequence[str]) -> set[str]:
     """Those that nobody may write to: unsubscribing is from campaigns, not from these."""
-    standing = Suppression.objects.standing().filter(agency=None, recipient__in=addresses)
-    return set(standing.values_list("recipient", flat=True))
+    with prepared() as cursor:
+        cursor.execute(
+            """
+            SELECT recipient FROM messaging_suppression
+            WHERE recipient = ANY(%s) AND agency_id IS NULL AND lifted_at IS NULL
+            """,
+            [list(addresses)],
+        )
+        return {recipient for (recipient,) in cursor.fetchall()}

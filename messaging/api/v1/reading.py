@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.models import Channel
+from messaging import transactional
 from messaging.api.v1.base import V1View
 from messaging.api.v1.listing import Asked, answer, latest_attempts, number_of
 from messaging.models import Attempt, Transactional
@@ -22,17 +23,13 @@ class Reading(V1View):
         """v1's object of a row and its latest try."""
         raise NotImplementedError
 
-    def own(self) -> QuerySet[Transactional]:
-        rows = Transactional.objects.filter(user=self.account, channel=self.channel)
-        return rows.select_related("message")
-
 
 class ReadOne(Reading):
     def get(self, request: Request, number: str) -> Response:
-        row = self.own().filter(pk=number_of(number)).first()
-        if row is None:
+        found = transactional.find(self.account, self.channel, number_of(number))
+        if found is None:
             raise Refused("There is no such message.", "not_found")
-        return Response(self.shown(row, latest_attempts([row]).get(row.message_id)))
+        return Response(self.shown(*found))
 
 
 class ReadList(Reading):
@@ -49,7 +46,8 @@ class ReadList(Reading):
             statuses=self.statuses,
             has_tags=self.has_tags,
         )
-        rows, has_more = asked.of(self.own())
+        own = Transactional.objects.filter(user=self.account, channel=self.channel)
+        rows, has_more = asked.of(own.select_related("message"))
         attempts = latest_attempts(rows)
         told = [self.shown(row, attempts.get(row.message_id)) for row in rows]
         if asked.excludes_params:
