@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from campaigns.models import Channel as Kind
@@ -68,8 +69,9 @@ CHUNKS_AT_ONCE = 2
 # Longer than all of them may take with a provider that never answers (200 calls of 30 seconds at
 # once), and then the wait for a database; past it nobody will report the outcome.
 LEASE: timedelta = settings.SEND_LEASE
-# A provider that is away or asks for patience is left alone that long.
-HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(minutes=1)
+# A provider that is away is left alone that long, and one that asks for patience as long as it
+# says: the bots of Telegram that do not listen are made to wait for hours.
+HOLD, LONGEST_HOLD = timedelta(seconds=5), timedelta(days=1)
 EVER = datetime.min.replace(tzinfo=UTC)
 # When the provider is first asked about an attempt with an unheard outcome.
 ASK_AFTER: timedelta = settings.ASK_AFTER
@@ -604,9 +606,11 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
             is_personal = isinstance(outcome, Throttled) and outcome.is_personal
             until = EVER if is_personal else change.again_at
             holds[claimed.batch_id] = max(holds.get(claimed.batch_id, EVER), until)
+    _leave_alone(results)
     with transaction.atomic():
         for batch_id, until in sorted(holds.items()):
-            hold = {} if until == EVER else {"hold_until": until}
+            # Never shorter than another chunk of it was told.
+            hold = {} if until == EVER else {"hold_until": Greatest("hold_until", until)}
             Batch.objects.filter(id=batch_id).update(**hold, dispatched_at=None)
         apply(changes)
         chats.end_with_those_who_left(
@@ -614,6 +618,17 @@ def record(results: Sequence[tuple[Claimed, Outcome]]) -> None:
             for claimed, outcome in results
             if isinstance(claimed.content, ChatMessage)
         )
+
+
+def _leave_alone(results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    """What else waits for an account whose provider named a time has to wait for it too."""
+    patience: dict[str, timedelta] = {}
+    for claimed, outcome in results:
+        if isinstance(outcome, Throttled) and outcome.retry_after and not outcome.is_personal:
+            account = account_of(claimed.campaign_id)
+            patience[account] = max(_patience(outcome), patience.get(account, HOLD / 5))
+    for account, asked in patience.items():
+        pacing.leave_alone(account, timezone.now() + asked)
 
 
 def _change(claimed: Claimed, outcome: Outcome) -> Change:
@@ -641,7 +656,8 @@ def _change(claimed: Claimed, outcome: Outcome) -> Change:
 def _patience(outcome: Throttled | Unavailable) -> timedelta:
     """How long the provider is left alone: as long as it asks for, within reason."""
     if isinstance(outcome, Throttled) and outcome.retry_after is not None:
-        return max(HOLD / 5, min(timedelta(seconds=outcome.retry_after), LONGEST_HOLD))
+        seconds = min(outcome.retry_after, LONGEST_HOLD.total_seconds())
+        return max(HOLD / 5, timedelta(seconds=seconds))
     return HOLD
 
 

@@ -26,14 +26,25 @@ def take(account: str, segments: Sequence[int], *, now: datetime, borrow: timede
     rate = rate_of(account)
     if rate is None or not segments:
         return len(segments)
-    capacity = max(LARGEST_MESSAGE, rate * BURST.total_seconds())
     full_at = _locked(account, now)
-    tokens = capacity - (full_at - now).total_seconds() * rate
+    tokens = _capacity(rate) - (full_at - now).total_seconds() * rate
     allowed = tokens + rate * borrow.total_seconds()
     affordable = [total for total in accumulate(segments) if total <= allowed]
     if affordable:
         _pay(account, full_at + timedelta(seconds=affordable[-1] / rate))
     return len(affordable)
+
+
+def leave_alone(account: str, until: datetime) -> None:
+    """Give it nothing before then: its bucket stays empty. Lanes that may borrow come as much
+    earlier as they may. An account that nobody limits has no bucket."""
+    rate = rate_of(account)
+    if rate is not None:
+        _locked(account, until + timedelta(seconds=_capacity(rate) / rate))
+
+
+def _capacity(rate: float) -> float:
+    return max(LARGEST_MESSAGE, rate * BURST.total_seconds())
 
 
 def _locked(account: str, now: datetime) -> datetime:

@@ -182,7 +182,10 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(campaign, sandbox):
     assert len(sandbox.outbox(channel="sms")) == 2
 
 
-@pytest.mark.parametrize(("asked", "given"), [(None, 5), (30, 30), (0.1, 1), (86_400, 60)])
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [(None, 5), (30, 30), (0.1, 1), (300, 300), (86_401, 86_400), (1e300, 86_400)],
+)
 def test_a_provider_that_asks_for_patience_gets_it_within_reason(campaign, asked, given):
     batch = accepted_batch(campaign, 1)
     [claimed] = delivery.claim(batch.id)
@@ -195,6 +198,18 @@ def test_a_provider_that_asks_for_patience_gets_it_within_reason(campaign, asked
     patience = timedelta(seconds=given)
     assert message.status == "enqueued"
     assert message.due_at == batch.hold_until == claimed.lease_until + patience
+
+
+def test_the_longest_patience_asked_for_counts_whatever_is_heard_after_it(campaign):
+    batch = accepted_batch(campaign, 2)
+    first, second = delivery.claim(batch.id)
+
+    with time_machine.travel(first.lease_until, tick=False):
+        delivery.record([(first, Throttled(300))])
+        delivery.record([(second, Unavailable())])
+
+    batch.refresh_from_db()
+    assert batch.hold_until == first.lease_until + timedelta(seconds=300)
 
 
 def test_an_outage_of_three_hours_fails_nothing(campaign, sandbox):

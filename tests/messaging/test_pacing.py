@@ -62,6 +62,14 @@ def test_accounts_do_not_use_up_each_others_pace(now, hundred_a_second, campaign
     assert pacing.take(str(own.id), [1] * 500, now=now, borrow=NONE) == pacing.LARGEST_MESSAGE
 
 
+def test_an_account_that_is_left_alone_is_given_nothing_until_then(now, hundred_a_second):
+    pacing.leave_alone(GOV, now + timedelta(seconds=300))
+    pacing.leave_alone(GOV, now + timedelta(seconds=5))
+
+    assert pacing.take(GOV, [1], now=now + timedelta(seconds=299.9), borrow=NONE) == 0
+    assert pacing.take(GOV, [1], now=now + timedelta(seconds=300.1), borrow=NONE) == 1
+
+
 def test_a_batch_leaves_at_the_pace_and_the_rest_waits(campaign, sandbox, settings):
     settings.SMS_SEGMENTS_PER_SECOND = 1
     batch = accepted_batch(campaign, 50)

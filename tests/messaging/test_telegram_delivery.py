@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from campaigns.models import BotSubscription, TelegramBot
 from campaigns.telegram import subscribers
 from messaging import delivery, reconciling, sending
+from messaging.channels.base import Throttled
 from messaging.models import Attempt, Batch, Message, Pace
 from tests.factories import TelegramBotFactory
 
@@ -107,6 +109,22 @@ def test_telegram_is_left_alone_for_as_long_as_it_asks(telegram_campaign, sandbo
     message = Message.objects.get()
     assert (message.status, message.attempts_made) == ("enqueued", 1)
     assert sandbox.outbox(channel="telegram") == []
+
+
+def test_while_telegram_has_a_bot_wait_nothing_else_leaves_by_it(telegram_campaign, sandbox):
+    subscribe(telegram_campaign, MEI, RAVI)
+    asked_to_wait, other = (accepted(telegram_campaign, [phone]) for phone in (MEI, RAVI))
+    [claimed] = delivery.claim(asked_to_wait.id)
+
+    delivery.record([(claimed, Throttled(300))])
+
+    in_a_while, afterwards = (timezone.now() + timedelta(seconds=n) for n in (298, 301))
+    with time_machine.travel(in_a_while, tick=False):
+        assert delivery.send_chunk(other.id) == 0
+        assert asked_to_wait not in Batch.objects.being_sent(timezone.now())
+    with time_machine.travel(afterwards, tick=False):
+        assert delivery.send_chunk(other.id) == delivery.send_chunk(asked_to_wait.id) == 1
+    assert len(sandbox.outbox(channel="telegram")) == 2
 
 
 @pytest.mark.parametrize("number", [LOST, BROKEN])
