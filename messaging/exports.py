@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from campaigns import phone_numbers
 from campaigns.email import addresses
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Channel
+from messaging import outcomes
 from messaging.models import Attempt, Batch, Message, MessageQuerySet, Suppression
 from messaging.recipients import formula_safe
 from messaging.states import FAULTY, Status
@@ -176,7 +177,7 @@ def email_report(
                 gone.note if gone else "",
                 iso(message.created_at),
                 *(
-                    iso(at) if at else ""
+                    _iso_or_blank(at)
                     for at in (
                         (attempt.sent_at, attempt.delivered_at, attempt.opened_at)
                         if attempt
@@ -195,6 +196,53 @@ def _why(message: Message, attempt: Attempt | None) -> str:
         return Suppression.Reason(message.suppressed_for).label
     error = attempt.error if attempt and message.status in FAULTY else None
     return error.sentence if error else ""
+
+
+# The report of bots and WhatsApp ------------------------------------------------------------
+
+# v1's first, in its order (v1-backend §2.12).
+_OF_V1 = ("recipient", "status", "errorCode", "updatedAt")
+# Telegram tells nothing of a message that it took.
+CHAT_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    Channel.TELEGRAM: (*_OF_V1, "error", "acceptedAt", "sentAt", "file", "row"),
+    Channel.WHATSAPP: (
+        *(*_OF_V1, "error", "acceptedAt", "sentAt", "deliveredAt", "readAt"),
+        *("file", "row"),
+    ),
+}
+
+
+def chat_report(
+    campaign: Campaign, messages: MessageQuerySet, *key: str, values: Sequence[str] = ()
+) -> Iterator[list[Any]]:
+    """The header and a row for each message, in the order of `key`; `values`: their columns too."""
+    columns = CHAT_COLUMNS[campaign.channel]
+    yield [*columns, *values]
+    files: dict[uuid.UUID | None, str] = {None: ""}
+    for page in pages(messages, *key):
+        attempts = _latest_attempts(page)
+        _learn_files(page, files)
+        for message in page:
+            attempt = attempts.get(message.pk)
+            # A retry that still waits has left its failure behind.
+            failed = attempt if message.status == Status.FAILURE else None
+            cells = {
+                "recipient": message.recipient,
+                "status": outcomes.label_of(campaign.channel, message.status, attempt),
+                "errorCode": (failed.provider_code or failed.error_code) if failed else "",
+                "updatedAt": iso(message.updated_at),
+                "error": outcomes.why_of(campaign.channel, failed),
+                "acceptedAt": iso(message.created_at),
+                "sentAt": _iso_or_blank(attempt and attempt.sent_at),
+                "deliveredAt": _iso_or_blank(attempt and attempt.delivered_at),
+                "readAt": _iso_or_blank(attempt and attempt.opened_at),
+                "file": files[message.batch_id],
+                "row": message.row or "",
+            }
+            yield [
+                *(cells[name] for name in columns),
+                *(message.values.get(name, "") for name in values),
+            ]
 
 
 def _latest_attempts(page: Sequence[Message]) -> dict[uuid.UUID, Attempt]:
@@ -221,6 +269,10 @@ def _learn_files(page: Sequence[Message], files: dict[uuid.UUID | None, str]) ->
 def iso(moment: datetime) -> str:
     """Singapore time with its offset, to the second that a spreadsheet can hold."""
     return timezone.localtime(moment, timezone.get_default_timezone()).isoformat(timespec="seconds")
+
+
+def _iso_or_blank(moment: datetime | None) -> str:
+    return iso(moment) if moment else ""
 
 
 def pages(rows: QuerySet[Any], *key: str) -> Iterator[list[Any]]:

@@ -1,6 +1,6 @@
-"""The report of an email campaign: who was written to, and what became of it.
+"""The report of an email, Telegram or WhatsApp campaign: who was written to, and what became of it.
 
-Small ones are written while they are downloaded; large ones are made in the background, and the
+It is written while it is downloaded. Large ones of emails are made in the background, and the
 officer who ordered one is mailed a link to it.
 """
 
@@ -18,7 +18,9 @@ from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Campaign, Membership
+from campaigns import whatsapp
+from campaigns.models import Campaign, Membership, TemplateBody
+from campaigns.telegram import texts
 from messaging import exports, mails, retention
 from messaging.models import SENT_STATUSES, Batch, EmailReport, Message
 from postman.errors import Refused
@@ -55,18 +57,28 @@ def rows_of(
 ) -> Iterator[list[Any]]:
     """The rows that this person may see, with the columns of the file if they are asked for."""
     campaign = membership.campaign
+    report = exports.email_report if campaign.is_email else exports.chat_report
     names = _columns_of(membership, batch) if with_values else []
     if batch:
-        messages = Message.objects.filter(batch=batch)
-        return exports.email_report(campaign, messages, "row", values=names)
+        return report(campaign, Message.objects.filter(batch=batch), "row", values=names)
     messages = Message.objects.visible_to(membership).filter(created_at__lte=timezone.now())
-    return exports.email_report(campaign, messages, "created_at", "id", values=names)
+    return report(campaign, messages, "created_at", "id", values=names)
 
 
 def _columns_of(membership: Membership, batch: Batch | None) -> list[str]:
     """The columns beside the recipient. Links to secure pages are nobody's but their recipients'."""
-    if membership.campaign.is_protected:
+    campaign = membership.campaign
+    if campaign.is_protected:
         return []
+    if campaign.is_whatsapp:
+        template = whatsapp.chosen_in(campaign)
+        # Without the passcodes, which stand in no file.
+        return whatsapp.typed_params(template) if template else []
+    if campaign.is_telegram:
+        bodies = TemplateBody.objects.filter(template__campaign=campaign).order_by("version")
+        if batch:
+            bodies = bodies.filter(pk=batch.summary.get("text"))
+        return list(dict.fromkeys(name for each in bodies for name in texts.variables(each.body)))
     sent = Batch.objects.visible_to(membership).filter(status__in=SENT_STATUSES)
     batches = [batch] if batch else sent.order_by("accepted_at", "id").only("summary")
     names = [name for each in batches for name in each.summary.get("columns", ())]

@@ -29,7 +29,7 @@ urlpatterns = [
     path(f"{_message}/resend", campaign.resend, name="message-resend"),
     path(f"{_campaign}log.csv", downloads.campaign_log, name="campaign-log"),
     path(f"{_campaign}stats", stats.stats, name="campaign-stats"),
-    path(f"{_campaign}report.csv", downloads.email_report, name="campaign-email-report"),
+    path(f"{_campaign}report.csv", downloads.delivery_report, name="campaign-delivery-report"),
     path(f"{_campaign}report", downloads.order_report, name="campaign-email-report-order"),
     path(
         f"{_campaign}reports/<uuid:report_id>/<str:token>",
@@ -51,7 +51,7 @@ urlpatterns = [
     path(f"{_campaign}batches", batches.batches, name="campaign-batches"),
     path(_batch, batches.batch, name="batch"),
     path(f"{_batch}/preview", emails.preview, name="batch-preview"),
-    path(f"{_batch}/report.csv", downloads.email_report, name="email-report"),
+    path(f"{_batch}/report.csv", downloads.delivery_report, name="delivery-report"),
     path(f"{_batch}/report", downloads.order_report, name="email-report-order"),
     path(f"{_batch}/test", emails.test, name="batch-test"),
     path(f"{_batch}/send", batches.send, name="batch-send"),

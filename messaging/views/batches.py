@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns import sms
 from campaigns.access import campaign_for
-from campaigns.models import Campaign, Language, Membership
+from campaigns.models import Campaign, Channel, Language, Membership
 from messaging import halting, pricing, sending
 from messaging.forms import (
     BatchFilter,
@@ -34,6 +34,7 @@ from messaging.states import RETRIED
 from postman.errors import Refused
 
 from . import emails, steps, telegram, whatsapp
+from .downloads import report_facts
 from .paging import NEWEST_FIRST, page_of
 from .partial import render_page
 from .unknown import resend_unknown
@@ -180,6 +181,8 @@ def _page(
         context |= _progress_facts(request, batch)
         if campaign.is_email:
             context |= emails.sent_facts(batch)
+        elif campaign.channel != Channel.SMS:
+            context |= report_facts(campaign, batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
     elif state in ("ready", "scheduled") and campaign.is_telegram:

@@ -1,4 +1,4 @@
-"""What leaves as a file: the logs of a campaign and of a batch, and the report on a bad upload."""
+"""What leaves as a file: logs and reports of a campaign and of a batch, and what is wrong in a file."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.access import campaign_for
-from campaigns.models import Channel
+from campaigns.models import Campaign, Channel
 from messaging import exports, reports, sending
 from messaging.models import Batch, EmailReport, Message
 from postman.accounts import audit
@@ -67,11 +67,13 @@ def batch_log(
 
 @require_safe
 @login_required
-def email_report(
+def delivery_report(
     request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID | None = None
 ) -> HttpResponseBase:
     """Every recipient of a file (without one, of all) and what became of them: `?columns=1`."""
-    campaign, membership = campaign_for(request, campaign_id, channel=Channel.EMAIL)
+    campaign, membership = campaign_for(request, campaign_id)
+    if campaign.channel == Channel.SMS:
+        raise Http404("SMS has its log")
     batch = None
     if batch_id:
         batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
@@ -89,6 +91,12 @@ def email_report(
     rows = reports.rows_of(membership, batch, with_values=with_values)
     name = batch.original_file_name.removesuffix(".csv") if batch else "all recipients"
     return csv_answer(rows, exports.file_name(campaign.name, name, _stamp()))
+
+
+def report_facts(campaign: Campaign, batch: Batch | None = None) -> dict[str, Any]:
+    """What a page says of the report of Telegram or WhatsApp: how long there is one."""
+    until = reports.kept_until(campaign, batch)
+    return {"until": until, "is_erased": bool(until and until <= timezone.now())}
 
 
 @require_POST

@@ -21,6 +21,7 @@ from messaging.models import SENT_STATUSES, Batch, Counter, CounterQuerySet
 from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, Status
 
 from .campaign import unsubscribed_from
+from .downloads import report_facts
 
 HOURS, DAYS = 48, 30
 MEANINGS = [
@@ -119,6 +120,8 @@ def stats(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         "billed": _billed(membership) if campaign.channel == Channel.SMS else {},
         "updated_at": timezone.now(),
     }
+    if campaign.channel != Channel.SMS:
+        context |= report_facts(campaign)
     return render(request, "messaging/stats.html", context)
 
 

@@ -17,8 +17,7 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Membership, TelegramDraft
 from campaigns.telegram import drafts, texts
 from campaigns.telegram.forms import MessageForm, TestForm
-from messaging import chats, providers, readiness, sending
-from messaging.channels.telegram import explain
+from messaging import chats, outcomes, providers, readiness, sending
 from messaging.forms import ScheduleForm, is_night
 from messaging.models import Attempt, Batch, Message, StagedRow
 from messaging.states import Status
@@ -230,7 +229,7 @@ def reasons_of(messages: Sequence[Message]) -> dict[uuid.UUID, str]:
     """Message → why it failed, of those that did; one query for a page of them."""
     failed = [each.pk for each in messages if each.status == Status.FAILURE]
     attempts = Attempt.objects.filter(message__in=failed, status=Status.FAILURE).order_by("number")
-    return {each.message_id: explain(each.provider_code, each.error_code) for each in attempts}
+    return {each.message_id: outcomes.why_of(Channel.TELEGRAM, each) for each in attempts}
 
 
 def sent_message(
@@ -256,8 +255,7 @@ def sent_message(
         "is_unknown": message.status == Status.UNKNOWN,
         "may_retry": message.can_retry and (not message.batch or message.batch.is_retryable),
         "attempts": [
-            {"attempt": each, "why": explain(each.provider_code, each.error_code)}
-            for each in attempts
+            {"attempt": each, "why": outcomes.why_of(Channel.TELEGRAM, each)} for each in attempts
         ],
         "poll_seconds": poll_seconds,
     }

@@ -17,8 +17,7 @@ from campaigns import passcodes, phone_numbers, sms, templating, whatsapp
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Membership, WhatsappTemplate
 from campaigns.templatetags.postman import phone
-from messaging import sending
-from messaging.channels.whatsapp import explain
+from messaging import outcomes, sending
 from messaging.forms import AgainForm, TemplateForm, WhatsappFilter, WhatsappForm
 from messaging.models import Attempt, Batch, BatchStatus, Message, MessageQuerySet, StagedRow
 from messaging.states import PAGE_GROUPS, TERMINAL, Status
@@ -29,11 +28,6 @@ from .paging import BY_ROW, NEWEST_FIRST, page_of
 from .partial import render_page
 
 PAGE_SIZE = 50
-LABELS = {
-    Status.SENT: "Accepted",
-    Status.SENT_TO_TELCO: "Sent",
-    Status.OPENED: "Read",
-}
 GROUPS = {
     **PAGE_GROUPS,
     "delivered": (Status.SUCCESS, Status.OPENED),
@@ -304,10 +298,7 @@ def _rows(rows: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def label_of(status: str, attempt: Attempt | None = None) -> str:
-    if status == Status.FAILURE and attempt and attempt.error_code == "recipient_invalid":
-        return "Invalid number"
-    known = Status(status)
-    return LABELS.get(known, str(known.label))
+    return outcomes.label_of(Channel.WHATSAPP, status, attempt)
 
 
 def message(
@@ -345,12 +336,7 @@ def message(
 
 
 def _fault_of(attempt: Attempt | None) -> str:
-    if attempt is None or not attempt.error:
-        return ""
-    advice = attempt.error.advice
-    if attempt.provider_code:
-        return f"{explain(attempt.provider_code)} {advice}"
-    return f"{attempt.error.sentence} {advice}"
+    return outcomes.why_of(Channel.WHATSAPP, attempt)
 
 
 def timeline(message: Message, attempts: Sequence[Attempt]) -> list[tuple[datetime, str, str]]:

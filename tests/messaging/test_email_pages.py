@@ -120,7 +120,7 @@ def test_a_restricted_member_is_never_led_to_a_message_they_may_not_write(
     assert answer.url == reverse("compose-multiple", args=[email_campaign.pk])
 
 
-OF_A_BATCH = ["batch", "batch-preview", "batch-test", "email-report"]
+OF_A_BATCH = ["batch", "batch-preview", "batch-test", "delivery-report"]
 ORDERS = ["email-report-order", "batch-send", "batch-schedule"]
 
 

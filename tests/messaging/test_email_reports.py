@@ -38,7 +38,7 @@ def client(client_of, officer):
     return client_of(officer)
 
 
-def url_of(batch, name="email-report"):
+def url_of(batch, name="delivery-report"):
     return reverse(name, args=[batch.campaign_id, batch.pk])
 
 
@@ -100,7 +100,7 @@ def test_the_report_of_a_campaign_has_every_file(client, batch, email_campaign, 
     again = ready_batch(email_campaign, ("siti@example.org", RAVI))
     expanded(sending.send_batch(again, by=officer))
 
-    answer = client.get(reverse("campaign-email-report", args=[email_campaign.pk]))
+    answer = client.get(reverse("campaign-delivery-report", args=[email_campaign.pk]))
 
     assert {row["recipient"] for row in read(answer)} == {
         "mei@example.org", "ravi@example.org", "siti@example.org",
@@ -114,7 +114,7 @@ def test_a_restricted_member_gets_the_rows_of_their_own_files_only(
     own = ready_batch(email_campaign, ("siti@example.org", RAVI), creator=clerk)
     expanded(sending.send_batch(own, by=clerk))
 
-    answer = client_of(clerk).get(reverse("campaign-email-report", args=[email_campaign.pk]))
+    answer = client_of(clerk).get(reverse("campaign-delivery-report", args=[email_campaign.pk]))
 
     assert [row["recipient"] for row in read(answer)] == ["siti@example.org"]
     assert client_of(clerk).get(url_of(batch)).status_code == 404
@@ -180,7 +180,7 @@ def test_once_all_are_erased_the_report_of_the_campaign_is_offered_no_more(
     with time_machine.travel(batch.accepted_at + timedelta(days=31)):
         client = client_of(officer)
         html = client.get(stats).content.decode()
-        answer = client.get(reverse("campaign-email-report", args=[batch.campaign_id]))
+        answer = client.get(reverse("campaign-delivery-report", args=[batch.campaign_id]))
 
     assert "The report was available until" in html
     assert "Download report" not in html

@@ -1,0 +1,35 @@
+"""What became of a message, in the words of its channel."""
+
+from campaigns.models import Channel
+from messaging.channels import telegram, whatsapp
+from messaging.models import Attempt
+from messaging.states import Status
+
+_LABELS: dict[str, dict[str, str]] = {
+    Channel.WHATSAPP: {
+        Status.SENT: "Accepted",
+        Status.SENT_TO_TELCO: "Sent",
+        Status.OPENED: "Read",
+    }
+}
+
+
+def label_of(channel: str, status: str, attempt: Attempt | None = None) -> str:
+    """The word for a status; of a failure more is known with its latest attempt."""
+    is_unknown_number = attempt is not None and attempt.error_code == "recipient_invalid"
+    if channel == Channel.WHATSAPP and status == Status.FAILURE and is_unknown_number:
+        return "Invalid number"
+    known = Status(status)
+    return _LABELS.get(channel, {}).get(known, str(known.label))
+
+
+def why_of(channel: str, attempt: Attempt | None) -> str:
+    """Why it failed and what can be done, in whole sentences; empty where it did not."""
+    if attempt is None or not attempt.error:
+        return ""
+    if channel == Channel.TELEGRAM:
+        return telegram.explain(attempt.provider_code, attempt.error_code)
+    advice = attempt.error.advice
+    if channel == Channel.WHATSAPP and attempt.provider_code:
+        return f"{whatsapp.explain(attempt.provider_code)} {advice}"
+    return f"{attempt.error.sentence} {advice}"
