@@ -3,8 +3,10 @@
 What a file is, its content says; its name has to agree, as the recipient's machine goes by that.
 """
 
+import codecs
 import hashlib
 import io
+import re
 import unicodedata
 import zipfile
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ import puremagic
 from postman.errors import Refused
 
 MOST_FILES = 10
-# A file of exactly as many is refused already, as v1 does.
+# Of all together. One file of exactly as many is refused already, as v1 does.
 MOST_BYTES = 10 * 1024 * 1024
 LONGEST_NAME = 255
 
@@ -60,7 +62,15 @@ _OTHERS = {
 TYPES = {**_TEXT, **{name: kind for name, (kind, _) in _ZIPPED.items()}, **_OTHERS}
 # Several extensions are one kind of file, and drawings have few marks of their own.
 _SAME = ({"jpg", "jpeg", "jfif", "jpe"}, {"tif", "tiff"}, {"mpg", "mpeg", "vob"})
-_UNMARKED = {"dgn", "dxf", "dwf", "mpg", "mpeg"}
+_UNMARKED = {"dgn", "dxf", "mpg", "mpeg"}
+_PICTURES = {"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff"}
+# The head of a picture goes on as a comment or an assignment where it is a script too.
+_is_script = re.compile(rb"(?:GIF8[79]a|BM|\xff\xd8\xff\xe0)(?:/\*|//|=[ -~])").match
+_holds_page = re.compile(rb"<(?:script|html|!doctype html|\?php)", re.IGNORECASE).search
+# Of other kinds of file that are text as well.
+_starts_as_another = re.compile(
+    r"\s*(?:%pdf|%!ps|\{\\rtf|<(?:\?xml|\?php|!doctype|html|head|body|script|svg))", re.IGNORECASE
+).match
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,8 @@ def check(files: Sequence[tuple[str, bytes]]) -> list[File]:
     """(name, content) each; raises Refused `attachment_limit` or `invalid_template`."""
     if len(files) > MOST_FILES:
         raise Refused(f"Attach at most {MOST_FILES} files.", "attachment_limit")
-    if sum(len(data) for _, data in files) >= MOST_BYTES:
+    sizes = [len(data) for _, data in files]
+    if sum(sizes) > MOST_BYTES or MOST_BYTES in sizes:
         raise Refused("The attached files must be smaller than 10 MB together.", "attachment_limit")
     return [_checked(name, data) for name, data in files]
 
@@ -112,19 +123,32 @@ def _clean_name(name: str) -> str:
 
 def _content_fault(extension: str, data: bytes) -> str:
     """Why the content is not what the name says; empty where it is."""
-    found = _kinds_of(data)
     if extension in _TEXT:
-        if found or b"\0" in data:
-            return "Its name says that it is text, and it is not."
-        return ""
+        return "" if _is_text(data) else "Its name says that it is text, and it is not."
     if extension in _ZIPPED:
         return _archive_fault(data, _ZIPPED[extension][1])
+    if extension == "dwf" and data.startswith(b"(DWF V"):
+        return ""  # an archive behind that mark
     if zipfile.is_zipfile(io.BytesIO(data)):
         return "It is an archive as well as what its name says."
+    if extension in _PICTURES and (_is_script(data) or _holds_page(data)):
+        return "It is a script or a page as well as what its name says."
+    found = _kinds_of(data)
     same = next((kinds for kinds in _SAME if extension in kinds), {extension})
     if found & same or (not found and extension in _UNMARKED):
         return ""
     return "Its content is not what its name says."
+
+
+def _is_text(data: bytes) -> bool:
+    """Whatever it begins with: text has no marks, and what a CSV starts with is some others'."""
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        # In one of the encodings from before UTF-8, or no text.
+        return b"\0" not in data and not _kinds_of(data)
+    return "\0" not in text and not _starts_as_another(text)
 
 
 def _archive_fault(data: bytes, mark: str) -> str:
