@@ -87,6 +87,8 @@ class GovsgSend(serializers.Serializer):
         params = data.get("params", {})
         if isinstance(params, Mapping) and not all(isinstance(v, str) for v in params.values()):
             raise serializers.ValidationError({"params": "Send an object of strings."})
+        if isinstance(params, Mapping) and any("\0" in name for name in params):
+            raise serializers.ValidationError({"params": "Take out the NUL character."})
 
 
 class KeyOnly(V1View):

@@ -267,6 +267,7 @@ def test_a_value_with_braces_stays_text(send, sandbox):
         ({"params": ["a"]}, "params"),
         ({"params": {"slot": 5}}, "params"),
         ({"params": {"slot": None}}, "params"),
+        ({"params": {**PARAMS, "a\0b": "of no template"}}, "params"),
         ({"language_code": 5}, "language_code"),
         ({"nonsense": "x"}, "nonsense"),
     ],
