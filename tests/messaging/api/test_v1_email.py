@@ -158,6 +158,20 @@ def test_a_form_is_taken_as_json_is(send_form):
     assert (answer.json()["cc"], answer.json()["bcc"]) == (["a@example.org"], ["b@example.org"])
 
 
+def test_one_email_that_cannot_be_put_together_keeps_no_other_from_leaving(send, sandbox):
+    send()
+    Transactional.objects.update(content={})
+    send(recipient="ravi@example.org")
+
+    while delivery.send_chunk(None):
+        pass
+
+    assert dict(Message.objects.values_list("recipient", "status")) == {
+        "pat@example.org": "failure",
+        "ravi@example.org": "sent",
+    }
+
+
 def test_a_call_that_is_repeated_with_its_idempotency_key_sends_once(client, headers):
     calls = [
         client.post(
@@ -190,6 +204,8 @@ def test_a_call_that_is_repeated_with_its_idempotency_key_sends_once(client, hea
         ({"cc": ["a@example.org", "a@example.org"]}, "cc"),
         ({"cc": "a@example.org"}, "cc"),
         ({"bcc": [1]}, "bcc"),
+        ({"cc": "[" * 100_000}, "cc"),
+        ({"bcc": '["\\ud800@example.org"]'}, "bcc"),
         ({"tag": "x" * 256}, "tag"),
         ({"classification": "LATER"}, "classification"),
         ({"disable_tracking": "perhaps"}, "disable_tracking"),
