@@ -216,7 +216,7 @@ class Batch(PublicIdModel):
 
     def counts(self) -> dict[str, int]:
         """Status → number of its messages now. One query over counters, never over messages."""
-        return Counter.objects.filter(batch=self).by_status()
+        return self.counters.by_status()
 
     def progress(self, counts: Mapping[str, int] | None = None) -> dict[str, int]:
         """Messages pending, sent, delivered, failed, unknown and cancelled.
