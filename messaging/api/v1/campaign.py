@@ -16,7 +16,7 @@ from messaging import exports, sending
 from messaging.api.v1 import kinds, standing
 from messaging.api.v1.campaigns import MAX_NAME, CampaignApiView, created, listed
 from messaging.api.v1.errors import Invalid
-from messaging.api.v1.fields import Number, Strict, Text
+from messaging.api.v1.fields import Name, Number, Strict
 from messaging.api.v1.listing import iso, moment_of
 from messaging.api.v1.standing import Standing
 from messaging.models import Attempt, Batch, BatchStatus, Message, Suppression
@@ -53,7 +53,7 @@ class CampaignView(CampaignApiView):
 
 
 class Duplicate(Strict):
-    name = Text(max_length=MAX_NAME)
+    name = Name(max_length=MAX_NAME)
 
 
 class Send(Strict):

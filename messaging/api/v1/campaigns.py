@@ -16,7 +16,7 @@ from messaging import sending
 from messaging.api.v1 import kinds, standing
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
 from messaging.api.v1.errors import Invalid
-from messaging.api.v1.fields import Flag, Strict, Text
+from messaging.api.v1.fields import Flag, Name, Strict, Text
 from messaging.api.v1.listing import iso
 from messaging.api.v1.standing import Standing
 from messaging.models import BatchStatus
@@ -56,7 +56,7 @@ class CampaignApiView(V1View):
 
 
 class Create(Strict):
-    name = Text(max_length=MAX_NAME)
+    name = Name(max_length=MAX_NAME)
     type = serializers.ChoiceField(choices=list(standing.TYPES))
     protect = Flag(required=False, default=False)
     # Ours: which bot a Telegram campaign is sent by.
@@ -69,7 +69,7 @@ class Create(Strict):
 
 
 class Change(Strict):
-    name = Text(max_length=MAX_NAME, required=False)
+    name = Name(max_length=MAX_NAME, required=False)
     should_bcc_to_me = serializers.JSONField(required=False, default=None)
     should_save_list = serializers.JSONField(required=False, default=None)
 

@@ -38,6 +38,16 @@ class Text(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class Name(Text):
+    """Of a campaign, as pages take it: one line that can be seen, as it is the subject of mails."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = " ".join(super().to_internal_value(data).split())
+        if not name.isprintable():
+            raise serializers.ValidationError("Take out the invisible characters.")
+        return name
+
+
 class Flag(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):

@@ -47,6 +47,8 @@ def batch_of(campaign, status, **facts):
         {"name": "   ", "type": "EMAIL"},
         {"name": "x" * 256, "type": "EMAIL"},
         {"name": 7, "type": "EMAIL"},
+        {"name": "Visits\x01", "type": "EMAIL"},
+        {"name": "\u202estisiV", "type": "EMAIL"},
         {"name": "Visits", "type": "FAX"},
         {"name": "Visits", "type": "EMAIL", "protect": "no"},
         {"name": "Visits", "type": "EMAIL", "demo_message_limit": 3},
@@ -82,6 +84,15 @@ def test_whoever_may_create_no_campaigns_makes_none_here_either(call, account):
 
 def test_a_call_without_a_key_is_told_so(client):
     refused(client.get("/v1/campaigns"), 401, "unauthenticated")
+
+
+def test_a_name_is_one_line_as_it_is_the_subject_of_mails(call, account):
+    number = call(
+        "post", "/campaigns", {"name": "Visits\nBcc: a@example.org", "type": "EMAIL"}
+    ).json()["id"]
+    call("put", f"/campaigns/{number}", {"name": "Visits\r\nin\u2028May"})
+
+    assert Campaign.objects.get(number=number).name == "Visits in May"
 
 
 def test_the_name_is_kept_without_the_spaces_around_it(call):
