@@ -4,8 +4,11 @@ Everything is checked before anything is stored: a call that is refused leaves n
 """
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from email.headerregistry import Address as Mailbox
 from email.utils import parseaddr
 from functools import lru_cache
 
@@ -52,12 +55,8 @@ def send_email(
             "too_many_recipients",
         )
     sender = _sender(user, from_)
-    if files and parseaddr(sender)[1] == senders.default().address:
-        raise Refused(
-            "Files can be attached only to emails from an address of your own. "
-            "See Settings, Email senders.",
-            "unauthorized",
-        )
+    if files:
+        check_may_attach(from_)
     _check_content(subject, body)
     suppressed = _suppressed([recipient, *cc, *bcc])
     if recipient in suppressed:
@@ -300,16 +299,47 @@ def _columns() -> tuple[Columns[Transactional], Columns[Message], Columns[Attemp
     )
 
 
+def check_may_attach(from_: str) -> None:
+    """Raise Refused where the sender is the one that everybody shares: it carries no files."""
+    if _own_address(from_) == "":
+        raise Refused(
+            "Files can be attached only to emails from an address of your own. "
+            "See Settings, Email senders.",
+            "unauthorized",
+        )
+
+
+def _own_address(from_: str) -> str:
+    """The address it is from; empty where that is the default one, by whichever of its names."""
+    address = parseaddr(from_)[1]
+    defaults = (senders.default().address, *settings.OTHER_DEFAULT_SENDERS)
+    return "" if address in defaults else address
+
+
 def _sender(user: User, from_: str) -> str:
     """The mailbox it is from; the name is the caller's to choose (v1 adds no “via” here)."""
     if not from_:
         return settings.DEFAULT_FROM_EMAIL
-    name, address = parseaddr(from_)
-    try:
-        found = senders.check_usable(address, user)
-        return senders.header(senders.clean_name(name) or found.name, found.address)
-    except Refused as refused:
-        raise Refused(refused.message, "invalid_from_address") from refused
+    address = _own_address(from_)
+    found = senders.check_usable(address, user) if address else senders.default()
+    name = _name(parseaddr(from_)[0]) or found.name
+    # As it is answered too: names in other scripts are encoded only when they leave.
+    return str(Mailbox(name, addr_spec=found.address))
+
+
+def _name(text: str) -> str:
+    """Any name that cannot be taken for another address; raises Refused."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if len(name) > senders.MAX_NAME_LENGTH or not name.isprintable() or _reads_as_address(name):
+        raise Refused(
+            f"Give a name of at most {senders.MAX_NAME_LENGTH} characters, "
+            "without @, < or > and without invisible characters.",
+            "invalid_from_address",
+        )
+    return name
+
+
+_reads_as_address = re.compile(r"[@＠<>]|=\?").search
 
 
 def _check_content(subject: str, body: str) -> None:

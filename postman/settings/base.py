@@ -320,6 +320,8 @@ LOADTEST_CHANNELS = {
 PROTECTED_ITERATIONS = env.int("PROTECTED_ITERATIONS", 600_000)
 EMAIL_BACKEND = "anymail.backends.amazon_ses.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Postman <donotreply@mail.postman.gov.sg>")
+# What callers of v1 may name instead: its default sender had more than one address.
+OTHER_DEFAULT_SENDERS = env.list("OTHER_DEFAULT_SENDERS", default=["info@mail.postman.gov.sg"])
 # Added to the display name of a campaign's emails where it is not the one on record.
 MAIL_VIA = env.str("MAIL_VIA", "via Postman")
 # Who is asked whether a sender's records stand; empty: whoever the machine asks.
