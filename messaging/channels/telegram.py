@@ -148,18 +148,20 @@ class _Answer(NamedTuple):
 
 
 def _outcome(answer: _Answer) -> Outcome:
-    status, fields = answer.status, _object(answer.content)
-    result = fields.get("result")
-    if status == 200 and fields.get("ok") and isinstance(result, dict):
-        reference = str(result.get("message_id") or "")
-        return Accepted(reference, is_final=True) if reference else Unknown("no id in the answer")
-    detail = str(fields.get("description") or "")
+    fields = _object(answer.content)
+    if answer.status == 200 and fields.get("ok") is True:
+        return _accepted(fields.get("result"))
+    status, detail = _status(answer.status, fields), str(fields.get("description") or "")
     if status == 429:
         return Throttled(_retry_after(fields))
     if status in (401, 404):
         # Its owner has taken the token back; once they give us the new one, the messages leave.
         logger.error("Telegram does not know the token of a bot: HTTP %d", status)
         return Unavailable("Telegram does not know the token")
+    if fields.get("ok") is not False:
+        # No word of Telegram's. Whoever stands between us may keep back its answer to a message
+        # that it took, and what a firewall forbids is not what a person has blocked.
+        return Unknown(f"HTTP {status}")
     if status == 403:
         return Rejected("recipient_unavailable", detail, provider_code=BLOCKED)
     if 400 <= status < 500 and status != 408:
@@ -170,7 +172,24 @@ def _outcome(answer: _Answer) -> Outcome:
     return Unknown(f"HTTP {status}")
 
 
-_NO_SUCH_CHAT = ("chat not found", "user not found", "peer_id_invalid", "user_id_invalid")
+def _accepted(result: object) -> Accepted | Unknown:
+    message_id = result.get("message_id") if isinstance(result, dict) else None
+    if not isinstance(message_id, int):
+        return Unknown("no id in the answer")
+    return Accepted(str(message_id), is_final=True)
+
+
+def _status(http_status: int, fields: Mapping[str, Any]) -> int:
+    """Of a refusal its own code, which counts whatever the answer came as."""
+    code = fields.get("error_code")
+    return code if fields.get("ok") is False and isinstance(code, int) else http_status
+
+
+# A chat that became a group's is not where its person is reached any more: nobody follows them.
+_NO_SUCH_CHAT = (
+    *("chat not found", "user not found", "peer_id_invalid", "user_id_invalid"),
+    *("user_deactivated", "upgraded to a supergroup"),
+)
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -230,12 +230,13 @@ def _text(recipient: str, text: str) -> dict[str, Any]:
 
 def _outcome(answer: _Answer) -> Outcome:
     status, fields = answer.status, _object(answer.content)
-    if status == 200:
+    if 200 <= status < 300:
         first = next(iter(_objects(fields.get("messages"))), {})
-        return Accepted(str(first["id"])) if first.get("id") else Unknown("no id in the answer")
+        reference = str(first.get("id") or "")[:REFERENCE_LENGTH]
+        return Accepted(reference) if reference else Unknown("no id in the answer")
     error = fields.get("error")
     error = error if isinstance(error, dict) else {}
-    code, detail = str(error.get("code") or status), str(error.get("message") or "")
+    code, detail = str(error.get("code", status))[:20], str(error.get("message") or "")
     if code in TO_ONE_PERSON:
         return Throttled(_retry_after(answer.headers), is_personal=True)
     if status == 429 or code in THROTTLED:
@@ -246,7 +247,8 @@ def _outcome(answer: _Answer) -> Outcome:
         return Unavailable(f"error {code}")
     if code in AWAY:
         return Unavailable(f"error {code}")
-    if 400 <= status < 500 and status != 408:
+    # Without an error of its own it is not WhatsApp that refused it.
+    if error and 400 <= status < 500 and status != 408:
         return Rejected(delivery_error(code), detail, provider_code=code)
     # It broke, and may have taken the message before.
     return Unknown(f"HTTP {status}")

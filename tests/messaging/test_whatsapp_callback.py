@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
+from django.utils import timezone
 
 from messaging import delivery, providers, receipts, sending
-from messaging.channels import whatsapp as channel
-from messaging.channels.base import Accepted, Rejected, Throttled, Unavailable, Unknown
-from messaging.models import Attempt, Message, ProviderEvent
+from messaging.models import Attempt, ProviderEvent
 from messaging.sandbox import constants
 from messaging.sandbox.whatsapp import signed
 from postman.ids import new_id
@@ -255,45 +256,6 @@ def test_pictures_and_odd_texts_are_passed_over(sandbox):
 # What the provider answers -------------------------------------------------------------------
 
 
-def outcome(status, code=None, headers=None, **fields):
-    body = {"error": {"code": code, "message": "words"}} if code is not None else fields
-    return channel._outcome(channel._Answer(status, json.dumps(body).encode(), headers or {}))
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "expected"),
-    [
-        (400, 131026, Rejected("recipient_invalid", "words", "131026")),
-        (400, 1013, Rejected("recipient_invalid", "words", "1013")),
-        (400, 132000, Rejected("content_invalid", "words", "132000")),
-        (404, 132001, Rejected("content_invalid", "words", "132001")),
-        (400, 999999, Rejected("delivery_unknown_error", "words", "999999")),
-        (429, 130429, Throttled()),
-        (400, 80007, Throttled()),
-        (429, None, Throttled()),
-        (429, 131056, Throttled(is_personal=True)),
-        (401, 190, Unavailable("error 190")),
-        (401, None, Unavailable("error 401")),
-        (403, 10, Unavailable("error 10")),
-        (403, 200, Unavailable("error 200")),
-        (503, 131016, Unavailable("error 131016")),
-        (500, 131000, Unknown("HTTP 500")),
-        (502, None, Unknown("HTTP 502")),
-        (200, None, Unknown("no id in the answer")),
-    ],
-)
-def test_each_answer_means_one_thing(status, code, expected):
-    assert outcome(status, code) == expected
-
-
-def test_the_provider_may_say_how_long_to_wait():
-    assert outcome(429, 130429, {"Retry-After": "7"}) == Throttled(7.0)
-
-
-def test_what_is_taken_has_a_reference():
-    assert outcome(200, messages=[{"id": "wamid.1"}]) == Accepted("wamid.1")
-
-
 @pytest.mark.parametrize("switch", ["rate_refused_auth", "rate_429"])
 def test_while_our_account_is_not_served_messages_wait(campaign, sandbox, switch):
     sandbox.control(**{switch: 1.0})
@@ -301,8 +263,8 @@ def test_while_our_account_is_not_served_messages_wait(campaign, sandbox, switch
     assert (attempt.status, attempt.message.status) == ("enqueued", "enqueued")
 
     sandbox.control(**{switch: 0.0})
-    Message.objects.update(due_at=None)
-    delivery.send_chunk(None)
+    with time_machine.travel(timezone.now() + timedelta(seconds=6), tick=False):
+        delivery.send_chunk(None)
 
     attempt.refresh_from_db()
     assert (attempt.status, attempt.number) == ("sent", 1)
