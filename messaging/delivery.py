@@ -24,7 +24,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from campaigns.models import Channel as Kind
-from messaging import chats, composing, pacing
+from messaging import chats, composing, mails, pacing, readiness
 from messaging.channels import meaning_of
 from messaging.channels.base import (
     DELIVERY_ERRORS,
@@ -54,6 +54,7 @@ from messaging.models import (
 )
 from messaging.providers import account_of, callback_url, channel_of, kind_of, start
 from messaging.states import RANK, WAITING, Status
+from postman.accounts import audit
 from postman.ids import new_ids, now_ms
 
 logger = logging.getLogger(__name__)
@@ -877,11 +878,30 @@ def sweep_leases() -> int:
 def start_due_batches() -> list[UUID]:
     """Scheduled batches whose time has come are accepted now; each by one caller only."""
     now = now_ms()
-    due = list(Batch.objects.due(now).values_list("id", flat=True))
+    due = Batch.objects.due(now).select_related("campaign", "creator")
     return [
-        batch_id
-        for batch_id in due
-        if Batch.objects.due(now)
-        .filter(id=batch_id)
+        batch.id
+        for batch in due
+        if not _is_held(batch, now)
+        and Batch.objects.due(now)
+        .filter(id=batch.id)
         .update(status=BatchStatus.ENQUEUING, accepted_at=now, updated_at=now)
     ]
+
+
+def _is_held(batch: Batch, now: datetime) -> bool:
+    """Whether it may not leave any more: it waits for an officer again, and its owners are told."""
+    reason = readiness.why_not_start(batch)
+    if not reason:
+        return False
+    with transaction.atomic():
+        held = (
+            Batch.objects.due(now)
+            .filter(id=batch.id)
+            .update(status=BatchStatus.READY, scheduled_at=None, template_body=None, updated_at=now)
+        )
+        if held:
+            audit.record("batch.held", by=None, on=batch, reason=reason)
+    if held:
+        mails.mail_held(batch, reason)
+    return True

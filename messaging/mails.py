@@ -69,6 +69,18 @@ def mail_locked_pages(batch_id: UUID) -> None:
     _mail(batch.creator.email, subject, context, "pages_locked")
 
 
+def mail_held(batch: Batch, reason: str) -> None:
+    """Tell the owners that a batch did not start at its time, and why. Best effort, as above: it
+    waits on its page, and on the record."""
+    page = settings.PUBLIC_URL + reverse("batch", args=[batch.campaign_id, batch.id])
+    context = {"campaign": batch.campaign, "batch": batch, "reason": reason, "page": page}
+    owners = User.objects.filter(
+        memberships__campaign=batch.campaign_id, memberships__role=Role.OWNER, is_active=True
+    )
+    for email in owners.order_by("email").values_list("email", flat=True):
+        _mail(email, f"Not sent as scheduled: {batch.campaign.name}", context, "batch_held")
+
+
 def mail_report(report_id: UUID, path: str) -> None:
     """Tell the officer who ordered a report where it is. Best effort, as above."""
     found = EmailReport.objects.select_related("campaign", "batch", "creator")

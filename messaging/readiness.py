@@ -1,12 +1,13 @@
-"""What still keeps an email campaign from being sent, in words for who can act.
+"""What still keeps a campaign from being sent, in words for who can act.
 
 `sending` refuses by these rules, and the rail of steps shows them before anybody is refused.
 """
 
 from collections.abc import Sequence
 
-from campaigns.email import pinning
-from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody
+from campaigns import plain_sms, whatsapp
+from campaigns.email import pinning, senders
+from campaigns.models import Campaign, EmailBody, EmailDraft, TelegramDraft, TemplateBody
 from campaigns.telegram import drafts
 from messaging.models import Batch, BatchStatus
 from postman.errors import Refused
@@ -71,6 +72,38 @@ def check_text(batch: Batch) -> None:
             "The message was changed after this file was checked. Check the file again.",
             "draft_changed",
         )
+
+
+def why_not_start(batch: Batch) -> str:
+    """What was taken away since the batch was scheduled, so that it may not leave now; empty if
+    nothing was: a template's grant, a Twilio account, a bot, the address that it is from."""
+    try:
+        _check_kept(batch)
+    except Refused as refused:
+        return refused.message
+    return ""
+
+
+def _check_kept(batch: Batch) -> None:
+    campaign = batch.campaign
+    if campaign.is_telegram:
+        bot = TelegramDraft.objects.select_related("bot").get(campaign=campaign).bot
+        if bot.removed_at:
+            raise NotReady(f"{bot} was removed. Its owner can add it again.")
+    elif campaign.is_email:
+        for email in EmailBody.objects.filter(body=batch.template_body_id):
+            senders.sender_of(campaign, "", email.from_address)
+    elif campaign.is_whatsapp:
+        template = whatsapp.chosen_in(campaign)
+        assert template  # or nothing could have been uploaded
+        # Its messages are written in the name of who uploaded them.
+        if not whatsapp.granted_to(batch.creator).filter(pk=template.pk).exists():
+            raise NotReady(
+                f"The template “{template.name}” is not granted to {batch.creator} any more, or "
+                "WhatsApp does not approve it."
+            )
+    else:
+        plain_sms.check_sender(campaign)
 
 
 def check_tested(draft: EmailDraft) -> None:

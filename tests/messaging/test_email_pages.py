@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import EmailDraft
+from campaigns.models import EmailDraft, Sender, SenderDomain
 from messaging import delivery, sending
 from messaging.models import Batch, Message, StagedRow, Suppression
 from postman.errors import Refused
@@ -277,6 +277,42 @@ def test_what_is_scheduled_stays_as_it_was_whatever_is_written_later(client, ema
     assert client.post(url_of(batch, "batch-send"), {"version": 2}).status_code == 302
     batch.refresh_from_db()
     assert batch.template_body.body == "<p>Dear {{name}}, see you at {{clinic}}.</p>"
+
+
+def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_more(
+    email_campaign, officer, mailoutbox
+):
+    domain = SenderDomain.objects.create(
+        agency=officer.agency,
+        domain="health.gov.sg",
+        state="verified",
+        asked_by=officer,
+        proof="x",
+        verified_at=timezone.now(),
+    )
+    Sender.objects.create(
+        domain=domain,
+        agency=officer.agency,
+        owner=officer,
+        creator=officer,
+        address=officer.email,
+        name="Clinic",
+    )
+    edit(email_campaign, from_address=officer.email, from_name="The Clinic")
+    mark_tested(email_campaign)
+    batches = [ready_batch(email_campaign) for _ in range(2)]
+    for batch in batches:
+        sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+    Batch.objects.filter(pk=batches[0].pk).update(scheduled_at=timezone.now())
+    assert delivery.start_due_batches() == [batches[0].pk]
+    Batch.objects.filter(pk=batches[1].pk).update(scheduled_at=timezone.now())
+    SenderDomain.objects.update(state="failed", verified_at=None)
+
+    assert delivery.start_due_batches() == []
+
+    batches[1].refresh_from_db()
+    assert (batches[1].status, batches[1].template_body) == ("ready", None)
+    assert [mail.subject for mail in mailoutbox] == ["Not sent as scheduled: Newsletter"]
 
 
 def test_without_its_schedule_a_file_goes_with_the_message_as_it_is_now(email_campaign, officer):

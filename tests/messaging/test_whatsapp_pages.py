@@ -385,6 +385,31 @@ def test_rows_that_repeat_a_number_are_counted(campaign):
     assert (batch.status, batch.summary["duplicates"]) == ("ready", 1)
 
 
+@pytest.mark.parametrize("is_granted", [True, False])
+def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
+    campaign, template, is_granted, mailoutbox
+):
+    batch = checked(campaign, ROWS)
+    at = timezone.now() + timedelta(hours=1)
+    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    Batch.objects.update(scheduled_at=timezone.now())
+    if not is_granted:
+        WhatsappGrant.objects.all().delete()
+
+    started = delivery.start_due_batches()
+
+    batch.refresh_from_db()
+    if is_granted:
+        assert (started, mailoutbox) == ([batch.id], [])
+        return
+    assert (started, batch.status, batch.scheduled_at) == ([], "ready", None)
+    assert AuditEvent.objects.filter(action="batch.held").count() == 1
+    [mail] = mailoutbox
+    assert (mail.subject, mail.to) == ("Not sent as scheduled: Calls", [campaign.creator.email])
+    assert "is not granted to mei.ling@health.gov.sg any more" in mail.body
+    assert delivery.start_due_batches() == []
+
+
 def test_a_thousand_rows_reach_a_thousand_people_once(browser, campaign, sandbox, settings):
     settings.WHATSAPP_MESSAGES_PER_SECOND = None
     people = "".join(f"65812{n:05},English,P{n},9am,MOH\n" for n in range(1000))

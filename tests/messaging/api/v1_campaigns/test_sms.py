@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from campaigns import sms_credentials
 from campaigns.models import Campaign, SmsDraft, TemplateBody
-from campaigns.twilio_account import Credentials
 from messaging import delivery, sending
 from messaging.models import Batch, Message
 from messaging.sandbox import constants
@@ -19,21 +18,6 @@ pytestmark = pytest.mark.django_db
 
 PEOPLE = b"Recipient,Name,clinic,unused\n81230001,Ann,Bedok,x\n+6581230002,,Yishun,y\n"
 TEXT = "Dear {{ Name }}, see you at {{clinic}}."
-
-
-@pytest.fixture
-def clinic(account, sandbox):
-    return sms_credentials.add(
-        account,
-        label="clinic",
-        segments_per_second=100,
-        credentials=Credentials(
-            constants.STAFF_ACCOUNT_SID,
-            constants.STAFF_API_KEY_SID,
-            constants.STAFF_API_SECRET,
-            constants.STAFF_MESSAGING_SERVICE_SID,
-        ),
-    )
 
 
 @pytest.fixture
@@ -296,6 +280,21 @@ def test_a_scheduled_campaign_is_cancelled_and_sent(call, tested):
     assert call("post", f"{tested}/send", {}).status_code == 200
     deliver()
     refused(call("post", f"{tested}/send", {}), 403, "already_sent")
+
+
+def test_credentials_that_were_removed_send_nothing_that_was_scheduled_through_them(
+    call, tested, clinic, account, mailoutbox
+):
+    at = (timezone.now() + timedelta(days=1)).isoformat()
+    call("post", f"{tested}/send", {"scheduledTiming": at})
+    sms_credentials.remove(clinic, by=account)
+    Batch.objects.filter(status="scheduled").update(scheduled_at=timezone.now())
+
+    assert delivery.start_due_batches() == []
+
+    assert Batch.objects.get().status == "ready"
+    [mail] = mailoutbox
+    assert mail.subject.startswith("Not sent as scheduled")
 
 
 def test_what_failed_is_sent_once_more(call, tested, sandbox):
