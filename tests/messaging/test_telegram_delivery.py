@@ -144,6 +144,25 @@ def test_a_lost_answer_is_unknown_and_never_sent_again_by_itself(
     assert len(sandbox.outbox(channel="telegram")) == (number == LOST)
 
 
+def test_a_hostile_telegram_neither_doubles_nor_loses(telegram_campaign, sandbox):
+    sandbox.control(seed=7, rate_429=0.1, rate_5xx=0.05, rate_lost=0.1, rate_refused_auth=0.05)
+    phones = [f"65812{n:05}" for n in range(100)]
+    subscribe(telegram_campaign, *phones)
+    batch = accepted(telegram_campaign, phones)
+
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        while Message.objects.filter(status__in=("created", "enqueued")).exists():
+            delivery.send_chunk(batch.id)
+            clock.shift(6)
+
+    # What nobody heard of is unknown: the lost ones were taken, the broken ones were not.
+    statuses = batch.counts()
+    taken = sandbox.outbox(channel="telegram")
+    assert statuses["success"] + statuses["unknown"] == 100
+    assert statuses["success"] < len(taken) < 100
+    assert len({sent["to"] for sent in taken}) == len(taken)
+
+
 def test_nobody_gets_two_messages_within_a_second(telegram_campaign, sandbox):
     subscribe(telegram_campaign, MEI, RAVI)
     batch = accepted(telegram_campaign, [MEI, MEI, RAVI, MEI])
