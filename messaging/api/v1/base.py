@@ -118,6 +118,20 @@ class V1View(APIView):
         return once(self.request, self.account.id, act)
 
 
+def length_of(request: Request) -> int:
+    """Of its body, as it says; raises Refused where it does not: nothing would stop it then."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if "HTTP_TRANSFER_ENCODING" in request.META and not length:
+        raise Refused("Send a `Content-Length`, not a chunked body.", "malformed")
+    return int(length) if length.isdigit() else 0
+
+
+def check_length(request: Request) -> None:
+    """Raise Refused where the body is larger than any that v1 takes, before it is read."""
+    if length_of(request) > MOST_BYTES:
+        raise Refused(f"Send at most {MOST_BYTES:,} bytes.", "malformed")
+
+
 def _stand_on(verdict: Verdict, answer: Response) -> None:
     """Both families of headers that v1's clients may read."""
     verdict.stand_on(answer)

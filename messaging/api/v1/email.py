@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from email.headerregistry import Address as Header
 from email.utils import parseaddr
 from typing import Any
 
@@ -17,7 +18,7 @@ from rest_framework.response import Response
 from campaigns.email.addresses import clean_recipient
 from campaigns.models import Channel
 from messaging import attachments, transactional
-from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
+from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View, check_length, length_of
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.models import Attempt, Message, Transactional
@@ -72,12 +73,20 @@ class Addresses(serializers.Field):
                 data = None
         if not isinstance(data, list):
             raise serializers.ValidationError("Send a list of email addresses.")
-        found = [_bare(item) for item in data[: transactional.MOST_ADDRESSES]]
-        if len(data) > len(found):
+        if len(data) > transactional.MOST_ADDRESSES:
             raise Refused(
                 f"Send to at most {transactional.MOST_ADDRESSES} addresses, cc and bcc included.",
                 "too_many_recipients",
             )
+        found: list[str] = []
+        faults: dict[str, Any] = {}
+        for place, item in enumerate(data):
+            try:
+                found.append(_bare(item))
+            except serializers.ValidationError as error:
+                faults[str(place)] = error.detail
+        if faults:
+            raise serializers.ValidationError(faults)
         if len(set(found)) < len(found):
             raise serializers.ValidationError("An address stands in the list twice.")
         return found
@@ -101,7 +110,7 @@ class Mailbox(serializers.Field):
             clean = clean_recipient(address)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
-        return f'"{name}" <{clean}>' if name else clean
+        return str(Header(name, addr_spec=clean))
 
 
 class Text(serializers.CharField):
@@ -178,7 +187,7 @@ class Send(V1View):
 
     def post(self, request: Request) -> Response:
         """Send one email. The answer proves that it is stored; its outcome comes later."""
-        self._check_size(request)
+        self._check_length(request)
         http = request._request
         http.upload_handlers = [TemporaryFileUploadHandler(http)]
         # Forms hold a body of a megabyte, written in more bytes than it has.
@@ -188,23 +197,19 @@ class Send(V1View):
     def _send(self, request: Request) -> Response:
         asked, uploads = _parts(request.data)
         asked = EmailSend(data=asked).run_validation(asked)
-        # Nobody's own address, so nothing may go along: told before the files are looked at.
+        if uploads:
+            transactional.check_may_attach(asked.get("from_", ""))
         files = attachments.check([(upload.name or "", upload.read()) for upload in uploads])
         row = transactional.send_email(self.account, files=files, **asked)
         return Response(shown(row, None), status=201)
 
-    def _check_size(self, request: Request) -> None:
-        length = request.META.get("CONTENT_LENGTH") or ""
-        if "HTTP_TRANSFER_ENCODING" in request.META and not length:
-            raise Refused("Send a `Content-Length`, not a chunked body.", "malformed")
-        size = int(length) if length.isdigit() else 0
-        is_form = (request.content_type or "").startswith("multipart/")
-        if is_form and size > attachments.MOST_BYTES + MOST_BYTES:
+    def _check_length(self, request: Request) -> None:
+        if not (request.content_type or "").startswith("multipart/"):
+            check_length(request)
+        elif length_of(request) > attachments.MOST_BYTES + MOST_BYTES:
             raise Refused(
                 "The attached files must be smaller than 10 MB together.", "attachment_limit"
             )
-        if not is_form and size > MOST_BYTES:
-            raise Refused(f"Send at most {MOST_BYTES:,} bytes.", "malformed")
 
 
 def _parts(data: Any) -> tuple[Any, list[UploadedFile]]:

@@ -13,7 +13,12 @@ from rest_framework.response import Response
 from campaigns import whatsapp
 from campaigns.models import Channel, WhatsappTemplate
 from messaging import transactional
-from messaging.api.v1.base import AccountKeyAuthentication, AccountThrottle, V1View
+from messaging.api.v1.base import (
+    AccountKeyAuthentication,
+    AccountThrottle,
+    V1View,
+    check_length,
+)
 from messaging.api.v1.errors import Invalid
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
@@ -104,6 +109,7 @@ class Send(KeyOnly):
 
     def post(self, request: Request) -> Response:
         """Send one message. The answer proves that it is stored; its outcome comes later."""
+        check_length(request)
         return self.once(lambda: self._send(request))
 
     def _send(self, request: Request) -> Response:

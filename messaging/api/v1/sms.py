@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from campaigns.models import Channel
 from messaging import transactional
-from messaging.api.v1.base import AccountThrottle, V1View
+from messaging.api.v1.base import AccountThrottle, V1View, check_length
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.models import Attempt, Transactional
@@ -59,6 +59,7 @@ class Send(V1View):
 
     def post(self, request: Request) -> Response:
         """Send one SMS. The answer proves that it is stored; its outcome comes later."""
+        check_length(request)
         return self.once(lambda: self._send(request))
 
     def _send(self, request: Request) -> Response:

@@ -203,7 +203,7 @@ def test_a_call_that_is_repeated_with_its_idempotency_key_sends_once(client, hea
         ({"from": "Clinic\r\nBcc: x@example.org <a@health.gov.sg>"}, "from"),
         ({"cc": ["a@example.org", "a@example.org"]}, "cc"),
         ({"cc": "a@example.org"}, "cc"),
-        ({"bcc": [1]}, "bcc"),
+        ({"bcc": [1]}, "bcc.0"),
         ({"cc": "[" * 100_000}, "cc"),
         ({"bcc": '["\\ud800@example.org"]'}, "bcc"),
         ({"tag": "x" * 256}, "tag"),

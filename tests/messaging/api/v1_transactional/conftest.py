@@ -69,9 +69,7 @@ def sms(account, sandbox):
 @pytest.fixture
 def govsg(account):
     template = whatsapp.granted(account)
-    return Kind(
-        "govsg", {"recipient": "81230001", "template_id": template.pk, "params": PARAMS}
-    )
+    return Kind("govsg", {"recipient": "81230001", "template_id": template.pk, "params": PARAMS})
 
 
 @pytest.fixture(params=["email", "sms", "govsg"])
