@@ -19,6 +19,7 @@ from campaigns import plain_sms, sms, whatsapp
 from campaigns.email import pinning
 from campaigns.models import (
     Campaign,
+    Channel,
     EmailDraft,
     TelegramDraft,
     TemplateBody,
@@ -254,7 +255,7 @@ def why_not_again(message: Message, now: datetime) -> str:
         return f"This message was sent again {MAX_RETRIES} times already. Send a new one."
     if now - message.updated_at < AGAIN_AFTER:
         minutes = AGAIN_AFTER.seconds // 60
-        return f"Something became of this message in the last {minutes} minutes. Wait until then."
+        return f"It can be sent again {minutes} minutes after the last news of it."
     return ""
 
 
@@ -300,6 +301,7 @@ def retry_message(campaign: Campaign, message_id: UUID | None, *, by: User) -> M
 
     The row's lock makes a retry that is asked for twice at once happen once.
     """
+    _check_kept(campaign, by=by)
     found = Message.objects.select_for_update(of=("self",)).select_related("batch")
     message = found.filter(campaign=campaign, id=message_id).first() if message_id else None
     is_ours_to_retry = message is not None and (message.batch is None or message.batch.is_retryable)
@@ -330,6 +332,7 @@ def retry_batch(campaign: Campaign, batch_id: UUID | None, *, by: User) -> int:
 
     Returns how many; raises Refused. Of two at once, the second finds nothing that failed.
     """
+    _check_kept(campaign, by=by)
     batch = Batch.objects.filter(campaign=campaign, id=batch_id).first() if batch_id else None
     if batch is None or not batch.is_retryable:
         raise Refused(
@@ -376,6 +379,7 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
     Each gets a new attempt; what is heard of the old one stays with it. Raises Refused where there
     is none, or all of them may still be told of.
     """
+    _check_kept(on.campaign, by=by)
     unknown = messages.filter(
         status=Status.UNKNOWN, attempts_made__lte=MAX_RETRIES, recipient__gt=""
     )
@@ -407,6 +411,14 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
     ring(tasks.send_batches)
     ring(tasks.send_singles)
     return len(ids)
+
+
+def _check_kept(campaign: Campaign, *, by: User) -> None:
+    """Raise Refused where what the campaign is sent by was taken away since it was first sent."""
+    if campaign.is_whatsapp:
+        _template_of(campaign, by=by)
+    elif campaign.channel == Channel.SMS:
+        plain_sms.check_sender(campaign)
 
 
 # Some of its messages wait to be handed over, and nobody has stopped them.

@@ -303,9 +303,10 @@ def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_m
     batches = [ready_batch(email_campaign) for _ in range(2)]
     for batch in batches:
         sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
-    Batch.objects.filter(pk=batches[0].pk).update(scheduled_at=timezone.now())
+    just_now = timezone.now() - timedelta(seconds=1)
+    Batch.objects.filter(pk=batches[0].pk).update(scheduled_at=just_now)
     assert delivery.start_due_batches() == [batches[0].pk]
-    Batch.objects.filter(pk=batches[1].pk).update(scheduled_at=timezone.now())
+    Batch.objects.filter(pk=batches[1].pk).update(scheduled_at=just_now)
     SenderDomain.objects.update(state="failed", verified_at=None)
 
     assert delivery.start_due_batches() == []

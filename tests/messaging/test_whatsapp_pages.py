@@ -392,7 +392,7 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
     batch = checked(campaign, ROWS)
     at = timezone.now() + timedelta(hours=1)
     sending.schedule_batch(batch, at=at, by=campaign.creator)
-    Batch.objects.update(scheduled_at=timezone.now())
+    Batch.objects.update(scheduled_at=timezone.now() - timedelta(seconds=1))
     if not is_granted:
         WhatsappGrant.objects.all().delete()
 
@@ -408,6 +408,28 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
     assert (mail.subject, mail.to) == ("Not sent as scheduled: Calls", [campaign.creator.email])
     assert "is not granted to mei.ling@health.gov.sg any more" in mail.body
     assert delivery.start_due_batches() == []
+
+
+@pytest.mark.parametrize("name", ["batch-retry", "message-retry", "batch-resend"])
+def test_what_failed_is_sent_again_only_while_its_template_is_granted(browser, campaign, name):
+    batch = checked(campaign, ROWS)
+    sending.send_batch(batch, by=campaign.creator)
+    delivery.expand(batch.pk)
+    status = "unknown" if name == "batch-resend" else "failure"
+    long_ago = timezone.now() - timedelta(hours=1)
+    Message.objects.update(status=status, attempts_made=1, updated_at=long_ago)
+    delivery.mend_counters(campaign.id, batch.id)
+    WhatsappGrant.objects.all().delete()
+    path = url(name, campaign, (Message.objects.first() if "message" in name else batch).pk)
+
+    assert "is not granted to you" in browser.post(path, follow=True).text
+    assert set(Message.objects.values_list("status", flat=True)) == {status}
+
+    WhatsappGrant.objects.create(
+        template=batch.campaign.whatsapp_choice.template, user=campaign.creator
+    )
+    browser.post(path)
+    assert Message.objects.filter(status="created").exists()
 
 
 def test_a_thousand_rows_reach_a_thousand_people_once(browser, campaign, sandbox, settings):
