@@ -24,7 +24,7 @@ BODY = "Dear {{name}}, see you at {{clinic}} on {{date}}. Please arrive 10 minut
 VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30am"}
 FIRST_NUMBER = 80_000_000
 
-# As `delivery.expand` leaves them, counters included.
+# As `expanding.expand` leaves them, counters included.
 MESSAGES = """
 INSERT INTO messaging_message (id, campaign_id, batch_id, row, template_body_id, creator_id,
     via_api, recipient, values, segments, status, attempts_made, created_at, updated_at)

@@ -41,7 +41,7 @@ VALUES = {"name": "Mei Ling", "clinic": "Clementi Clinic", "date": "3 Dec, 9.30a
 BATCHES = 10
 SEARCHED = 1_000_000
 
-# An upload's messages share one moment, and their ids follow their rows (`delivery.expand`).
+# An upload's messages share one moment, and their ids follow their rows (`expanding.expand`).
 BATCH_ROWS = """
 INSERT INTO messaging_batch (id, campaign_id, creator_id, status, via_api, original_file_name, file,
     file_bytes, file_sha256, report, bytes_checked, rows_checked, rows_bad, errors_total,

@@ -4,7 +4,7 @@
 
 Starts its own PostgreSQL and Valkey in `.local/benchmark-ingest`, writes a file of recipients (of SMS
 in four languages with four variables, or of emails with two), and checks it by the product's own
-`ingest.check` in a process of its own; then `delivery.expand` makes messages of its rows. The
+`ingest.check` in a process of its own; then `expanding.expand` makes messages of its rows. The
 ceilings are COPY alone of the very rows into the like of their table, INSERT alone of the messages,
 and csv.reader alone. With --pages, a client reads over the API meanwhile instead. docs/performance.md tells what the figures mean.
 """

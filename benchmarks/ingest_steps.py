@@ -37,7 +37,8 @@ from campaigns.models import (  # noqa: E402
 )
 from campaigns.phone_numbers import clean_recipient  # noqa: E402
 from campaigns.sms import FOOTERS  # noqa: E402
-from messaging import delivery, ingest  # noqa: E402
+from messaging import ingest  # noqa: E402
+from messaging.delivery import expanding  # noqa: E402
 from messaging.models import Batch, BatchStatus, Message, StagedRow, Suppression  # noqa: E402
 from postman.accounts.models import Agency, User  # noqa: E402
 from postman.ids import new_id, now_ms  # noqa: E402
@@ -213,7 +214,7 @@ def expand(job: dict[str, Any]) -> dict[str, Any]:
         cursor.execute("CREATE TABLE kept_stagedrow AS TABLE messaging_stagedrow")
         cursor.execute("VACUUM ANALYZE messaging_stagedrow")
     Batch.objects.filter(id=job["batch"]).update(status=BatchStatus.ENQUEUING, accepted_at=now_ms())
-    found = _measured(lambda: delivery.expand(UUID(job["batch"])))
+    found = _measured(lambda: expanding.expand(UUID(job["batch"])))
     rows = Message.objects.filter(batch=job["batch"]).count()
     assert not StagedRow.objects.exists()
     return found | {"rows": rows}

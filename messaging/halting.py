@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Sum
 
-from messaging.delivery import Change
+from messaging.delivery.changes import Change
 from messaging.models import Batch, BatchQuerySet, Counter
 from messaging.states import Status
 from postman.accounts import audit
@@ -73,7 +73,7 @@ def warning_of(counts: Mapping[str, int]) -> Bounces | None:
 def lock(changes: Sequence[Change]) -> list[UUID]:
     """The batches that these reports may halt, locked, so that two chunks of bounces are added up.
 
-    Call it before `delivery.apply`: whoever locks both locks a batch before its attempts.
+    Call it before `changes.apply`: whoever locks both locks a batch before its attempts.
     """
     bounced = [change.attempt_id for change in changes if change.status == Status.BOUNCED]
     if not bounced:

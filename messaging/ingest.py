@@ -183,7 +183,7 @@ def suppressed_of(batch: Batch) -> dict[str, int]:
     """Reason → how many staged rows are of somebody who is not to be written to.
 
     They stay staged: whoever is suppressed when the batch becomes messages is what counts
-    (`delivery.expand`), and that may be others by then.
+    (`expanding.expand`), and that may be others by then.
     """
     with connection.cursor() as cursor:
         cursor.execute(

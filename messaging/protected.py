@@ -27,7 +27,7 @@ from campaigns.email.addresses import clean_recipient
 from campaigns.email.composing import NOTICE_KEYWORDS
 from campaigns.models import Campaign, TemplateBody
 from campaigns.phone_numbers import InvalidRecipient
-from messaging import delivery, ingest, tasks
+from messaging import counters, ingest, tasks
 from messaging.models import (
     Batch,
     BatchStatus,
@@ -481,7 +481,7 @@ def send_again(campaign: Campaign, message_id: UUID, *, by: User) -> ProtectedMe
     now = now_ms()
     was, message.status, message.updated_at = message.status, Status.CREATED, now
     message.save(update_fields=["status", "updated_at"])
-    delivery.count(campaign.id, batch.id, {was: -1, Status.CREATED.value: 1})
+    counters.add(campaign.id, batch.id, {was: -1, Status.CREATED.value: 1})
     page.wrong_guesses, page.guess_again_at, page.locked_at, page.told_at = 0, None, None, None
     page.expires_at = now + batch.protected_upload.lifetime
     page.save()

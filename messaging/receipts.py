@@ -11,10 +11,12 @@ from django.utils import timezone
 from messaging import halting, suppression
 from messaging.channels import meaning_of
 from messaging.channels.base import Event
-from messaging.delivery import EVENTS_CHUNK, Change, apply
+from messaging.delivery.changes import Change, apply
 from messaging.models import ProviderEvent
 
 logger = logging.getLogger(__name__)
+
+CHUNK = 1_000
 
 
 def keep_events(events: Sequence[tuple[str, UUID, Event]]) -> None:
@@ -56,7 +58,7 @@ def apply_events() -> int:
     events = list(
         ProviderEvent.objects.select_for_update(skip_locked=True)
         .filter(applied_at=None)
-        .order_by("id")[:EVENTS_CHUNK]
+        .order_by("id")[:CHUNK]
     )
     if events:
         changes = [reported(e.provider, e.attempt_id, e.kind, e.code, e.reference) for e in events]

@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import delivery, providers, receipts
+from messaging import providers, receipts
 from messaging.channels.base import Attempted, Found, Match
+from messaging.delivery import leases
+from messaging.delivery.changes import Change, apply
 from messaging.models import Attempt, Batch
 from messaging.states import ASKED_ABOUT, Status
 
@@ -83,7 +85,7 @@ async def _ask(account: str, attempts: Sequence[Attempt]) -> Sequence[Found]:
                 attempt.message.recipient,
                 attempt.message.full_message,
                 # The lease began with the call that nobody heard back from.
-                (attempt.lease_until or attempt.updated_at) - delivery.LEASE,
+                (attempt.lease_until or attempt.updated_at) - leases.LEASE,
                 attempt.reference,
             )
             for attempt in attempts
@@ -117,7 +119,7 @@ def _settle(
         answered = [a.id for a in attempts if a.status == Status.SENT and a.id in answers]
         Attempt.objects.filter(id__in=answered).update(ask_at=None)
         _release(never_taken)
-        delivery.apply([change for change in changes if change])
+        apply([change for change in changes if change])
 
 
 def _held(matches: Iterable[Match]) -> set[str]:
@@ -141,11 +143,9 @@ def _release(attempts: Sequence[Attempt]) -> None:
     batches = sorted({a.message.batch_id for a in attempts if a.message.batch_id})
     for batch_id in batches:
         Batch.objects.filter(id=batch_id).update(dispatched_at=None)
-    delivery.apply(
+    apply(
         [
-            delivery.Change(
-                attempt.id, Status.ENQUEUED, released=True, lease_until=attempt.lease_until
-            )
+            Change(attempt.id, Status.ENQUEUED, released=True, lease_until=attempt.lease_until)
             for attempt in attempts
         ]
     )

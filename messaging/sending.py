@@ -28,7 +28,7 @@ from campaigns.models import (
 )
 from campaigns.phone_numbers import InvalidRecipient, clean_recipient, normalise
 from campaigns.telegram import subscribers
-from messaging import delivery, ingest, readiness, reports, tasks
+from messaging import counters, ingest, readiness, reports, tasks
 from messaging.models import (
     MAX_RETRIES,
     RETRYABLE_STATUSES,
@@ -402,7 +402,7 @@ def resend_unknown(messages: MessageQuerySet, *, by: User, on: Batch | Message) 
     ids = [message_id for message_id, *_ in chosen]
     Message.objects.filter(id__in=ids).update(status=Status.CREATED, updated_at=now)
     for (campaign_id, batch_id), number in Tally((c, b) for _, c, b in chosen).items():
-        delivery.count(
+        counters.add(
             campaign_id, batch_id, {Status.UNKNOWN.value: -number, Status.CREATED.value: number}
         )
         if batch_id:
@@ -432,7 +432,7 @@ _ON_ITS_WAY: dict[str, None] = {
 
 def _count_retried(campaign_id: UUID, batch_id: UUID | None, was: Mapping[str, int]) -> None:
     changes = {status: -number for status, number in was.items()}
-    delivery.count(campaign_id, batch_id, {**changes, Status.CREATED.value: sum(was.values())})
+    counters.add(campaign_id, batch_id, {**changes, Status.CREATED.value: sum(was.values())})
 
 
 # --- A file ---------------------------------------------------------------------------------------
@@ -779,7 +779,7 @@ def resume_batch(batch: Batch, *, by: User) -> Batch:
 
 @transaction.atomic
 def cancel_batch(batch: Batch, *, by: User) -> Batch:
-    """Of a stopped batch, cancel for good whatever has not left (`delivery.cancel_chunk`)."""
+    """Of a stopped batch, cancel for good whatever has not left (`ending.cancel_chunk`)."""
     _decide(batch, _STOPPED, cancelled_at=now_ms())
     audit.record("batch.cancelled", by=by, on=batch)
     ring(tasks.send_batches)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns.email.addresses import clean_many, clean_recipient
 from campaigns.models import Campaign
 from campaigns.phone_numbers import InvalidRecipient
-from messaging.delivery import Change
+from messaging.delivery.changes import Change
 from messaging.models import Suppression, SuppressionQuerySet
 from messaging.recipients.table import FileFault, Table, refuse_undecoded
 from messaging.states import Status
@@ -51,7 +51,7 @@ def masked(address: str) -> str:
 def add_reported(changes: Sequence[Change]) -> None:
     """Let nobody write again to addresses that do not exist or whose people called us spam.
 
-    Call it after `delivery.apply`, in its transaction: where the attempt stands by then decides.
+    Call it after `changes.apply`, in its transaction: where the attempt stands by then decides.
     A recipient that retention has erased meanwhile cannot be listed.
     """
     attempts = [change.attempt_id for change in changes if change.status in _LISTED_FOR]

@@ -1,6 +1,6 @@
 """Tell clients' systems what became of their messages: signed, in order per message, for three days.
 
-The events are rows, written by the statement that moves a message (`delivery.apply`). One process at
+The events are rows, written by the statement that moves a message (`changes.apply`). One process at
 a time serves a webhook, so a delivery is repeated only after a crash, under the same id
 (field B-7; the signature is that of the Standard Webhooks specification).
 """

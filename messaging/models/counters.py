@@ -38,7 +38,7 @@ class Counter(models.Model):
     """How many messages stand where: changes are added as rows, in the transaction that moves them.
 
     Rows are only added (nothing to wait for, nothing to deadlock on) and now and then folded
-    together by `delivery.fold_counters`, which changes no sum.
+    together by `counters.fold`, which changes no sum.
     """
 
     TOTAL = "total"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from messaging import delivery
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Transactional
 from postman.accounts import keys
 from tests.factories import UserFactory
@@ -54,7 +54,7 @@ def test_the_published_client_sends_gets_and_lists(said, sandbox):
     assert said["refused"]["data"]["code"] == "api_validation"
     assert Transactional.objects.count() == 3
 
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert {mail["subject"] for mail in sandbox.outbox(channel="email")} == {
         "From the API client",
         "From nodemailer",

@@ -7,7 +7,8 @@ from django.urls import reverse
 from twilio.request_validator import RequestValidator
 
 from campaigns.models import Campaign
-from messaging import delivery, ingest, providers, sending
+from messaging import ingest, providers, sending
+from messaging.delivery import expanding
 from messaging.models import Attempt, Batch, Message
 
 
@@ -30,7 +31,7 @@ def upload(campaign: Campaign, content: bytes, name: str = "people.csv") -> Batc
 def accepted_batch(campaign: Campaign, count: int) -> Batch:
     """A batch whose messages exist and wait to be sent."""
     batch = sending.send_batch(upload(campaign, csv_of(count)), by=campaign.creator)
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     batch.refresh_from_db()
     return batch
 

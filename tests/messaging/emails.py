@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from campaigns.email import pinning
 from campaigns.models import Campaign, EmailDraft
-from messaging import delivery
+from messaging.delivery import expanding
 from messaging.models import Batch, StagedRow
 from postman.ids import new_id
 
@@ -66,6 +66,6 @@ def edit(campaign: Campaign, **fields: Any) -> int:
 
 
 def expanded(batch: Batch) -> Batch:
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     batch.refresh_from_db()
     return batch

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from campaigns.models import Campaign
-from messaging import delivery, protected, sending
+from messaging import protected, sending
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, ProtectedMessage
 
 PASSWORD = "correct horse battery"
@@ -95,8 +97,8 @@ def uploaded(campaign: Campaign, *rows: dict[str, Any], **options: Any) -> Batch
 def sent(campaign: Campaign, *rows: dict[str, Any], **options: Any) -> Batch:
     """A batch whose emails have left (the `sandbox` takes them)."""
     batch = sending.send_batch(uploaded(campaign, *rows, **options), by=campaign.creator)
-    delivery.expand(batch.id)
-    while delivery.send_chunk(batch.id):
+    expanding.expand(batch.id)
+    while send_chunk(batch.id):
         pass
     batch.refresh_from_db()
     return batch

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from campaigns.models import Campaign
 from campaigns.telegram import drafts, subscribers
-from messaging import delivery
+from messaging.delivery import expanding
 from messaging.models import Batch, StagedRow
 from postman.ids import new_id
 
@@ -41,6 +41,6 @@ def accepted(campaign: Campaign, phones: Iterable[str]) -> Batch:
         )
         for row, phone in enumerate(phones, 2)
     )
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     batch.refresh_from_db()
     return batch

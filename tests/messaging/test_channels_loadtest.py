@@ -2,9 +2,10 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import delivery, providers
+from messaging import providers
 from messaging.channels.base import Callback, InvalidSignature
 from messaging.channels.loadtest import Loadtest, LoadtestMail
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message
 from tests.messaging.builders import accepted_batch, report, single
 from tests.messaging.emails import expanded, ready_batch
@@ -24,8 +25,8 @@ def test_every_message_is_taken_and_none_leaves(campaign, sandbox, loadtest):
     batch = accepted_batch(campaign, 3)
     single(campaign)
 
-    delivery.send_chunk(batch.id)
-    delivery.send_chunk(None)
+    send_chunk(batch.id)
+    send_chunk(None)
 
     assert set(Message.objects.values_list("status", flat=True)) == {"sent"}
     references = set(Attempt.objects.values_list("reference", flat=True))
@@ -46,7 +47,7 @@ def test_an_agencys_own_account_is_left_alone_as_well(campaign, sandbox, loadtes
     )
     single(campaign)
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert Message.objects.get().status == "sent"
     assert sandbox.outbox(channel="sms") == []
@@ -55,7 +56,7 @@ def test_an_agencys_own_account_is_left_alone_as_well(campaign, sandbox, loadtes
 def test_emails_are_taken_as_well(email_campaign, sandbox, loadtest):
     batch = ready_batch(email_campaign, status="messages_enqueuing", accepted_at=timezone.now())
 
-    delivery.send_chunk(expanded(batch).id)
+    send_chunk(expanded(batch).id)
 
     assert set(Message.objects.values_list("status", flat=True)) == {"sent"}
     assert sandbox.outbox(channel="email") == []
@@ -66,7 +67,7 @@ def test_emails_are_taken_as_well(email_campaign, sandbox, loadtest):
 
 def test_a_report_on_a_message_of_a_load_test_is_not_believed(campaign, settings, loadtest):
     single(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     attempt = Attempt.objects.get()
     settings.CHANNELS = {
         "sms": settings.LOADTEST_CHANNELS["sms"]

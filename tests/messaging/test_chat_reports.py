@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns import passcodes
-from messaging import delivery, receipts, sending
+from messaging import receipts, sending
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message
 from postman.accounts.models import AuditEvent
 from tests.factories import UserFactory, WhatsappCampaignFactory
@@ -42,8 +44,8 @@ def sent(campaign, content, *, by=None):
         batch.creator = by
         batch.save(update_fields=["creator"])
     batch = sending.send_batch(batch, by=batch.creator)
-    delivery.expand(batch.id)
-    delivery.send_chunk(batch.id)
+    expanding.expand(batch.id)
+    send_chunk(batch.id)
     batch.refresh_from_db()
     return batch
 

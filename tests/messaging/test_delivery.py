@@ -9,9 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import delivery, receipts, sending, tasks
+from messaging import counters, receipts, sending, tasks
 from messaging.channels import twilio
-from messaging.channels.base import DELIVERY_ERRORS, Accepted, Throttled, Unavailable
+from messaging.channels.base import DELIVERY_ERRORS, Accepted, Rejected, Throttled, Unavailable
+from messaging.delivery import claiming, expanding, handing_over, leases, recording, starting
+from messaging.delivery.changes import Change, apply
+from messaging.delivery.pipeline import Pipeline, send_chunk
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
 from messaging.sandbox.numbers import NUMBERS
 from tests.factories import CampaignFactory
@@ -49,7 +52,7 @@ def in_threads(count, work):
 def test_every_row_of_a_batch_is_handed_over_once(campaign, sandbox):
     batch = accepted_batch(campaign, 7)
 
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
 
     sent = sandbox.outbox(channel="sms")
@@ -61,7 +64,7 @@ def test_every_row_of_a_batch_is_handed_over_once(campaign, sandbox):
 def test_the_text_that_leaves_is_the_text_that_is_shown(campaign, sandbox):
     message = single(campaign)
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     [sent] = sandbox.outbox(to="6581230001")
     assert sent["text"] == message.full_message
@@ -73,7 +76,7 @@ def test_the_text_that_leaves_is_the_text_that_is_shown(campaign, sandbox):
 def test_the_attempt_is_committed_before_the_provider_is_called(campaign):
     message = single(campaign)
 
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
 
     attempt = Attempt.objects.get()
     assert (claimed.attempt_id, attempt.status, attempt.number) == (attempt.id, "sending", 1)
@@ -85,7 +88,7 @@ def test_the_attempt_is_committed_before_the_provider_is_called(campaign):
 def test_two_workers_never_take_the_same_message(campaign):
     batch = accepted_batch(campaign, 200)
 
-    taken = in_threads(4, lambda: delivery.claim(batch.id, limit=60))
+    taken = in_threads(4, lambda: claiming.claim(batch.id, limit=60))
 
     ids = [claimed.attempt_id for chunk in taken for claimed in chunk]
     assert len(ids) == len(set(ids)) == 200
@@ -94,7 +97,7 @@ def test_two_workers_never_take_the_same_message(campaign):
 def test_a_chunk_is_not_waited_for_and_written_down_in_the_end(campaign, sandbox):
     batch = accepted_batch(campaign, 2)
 
-    with delivery.Pipeline() as pipeline:
+    with Pipeline() as pipeline:
         pipeline.send_chunk(batch.id)
         meanwhile = batch.counts()
 
@@ -105,7 +108,7 @@ def test_a_chunk_is_not_waited_for_and_written_down_in_the_end(campaign, sandbox
 def test_what_is_on_its_way_is_written_down_whatever_happens_meanwhile(campaign, sandbox):
     batch = accepted_batch(campaign, 2)
 
-    with pytest.raises(RuntimeError), delivery.Pipeline() as pipeline:
+    with pytest.raises(RuntimeError), Pipeline() as pipeline:
         pipeline.send_chunk(batch.id)
         raise RuntimeError("the next claim failed")
 
@@ -115,8 +118,8 @@ def test_what_is_on_its_way_is_written_down_whatever_happens_meanwhile(campaign,
 def test_expanding_twice_makes_every_message_once(campaign):
     batch = sending.send_batch(upload(campaign, csv_of(12)), by=campaign.creator)
 
-    assert delivery.expand(batch.id) == 12
-    assert delivery.expand(batch.id) == 0
+    assert expanding.expand(batch.id) == 12
+    assert expanding.expand(batch.id) == 0
 
     assert Message.objects.filter(batch=batch).count() == 12
     assert counted(batch) == {"total": 12, "created": 12}
@@ -124,13 +127,13 @@ def test_expanding_twice_makes_every_message_once(campaign):
 
 @pytest.mark.django_db(transaction=True)
 def test_expanding_at_once_makes_every_message_once(campaign, monkeypatch):
-    monkeypatch.setattr(delivery, "EXPAND_CHUNK", 25)
+    monkeypatch.setattr(expanding, "CHUNK", 25)
     batch = sending.send_batch(upload(campaign, csv_of(200)), by=campaign.creator)
 
-    moved = in_threads(3, lambda: delivery.expand(batch.id))
+    moved = in_threads(3, lambda: expanding.expand(batch.id))
 
     assert sum(moved) == Message.objects.filter(batch=batch).count() == 200
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     assert Batch.objects.get().status == BatchStatus.ENQUEUED
 
 
@@ -142,9 +145,9 @@ def test_expanding_at_once_makes_every_message_once(campaign, monkeypatch):
 )
 def test_a_refusal_is_a_failure_with_the_code_of_v2(campaign, sandbox, code, error):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
 
-    delivery.record([(claimed, delivery.Rejected(code))])
+    recording.record([(claimed, Rejected(code))])
 
     attempt = message.attempts.get()
     assert (attempt.status, attempt.error_code, attempt.provider_code) == ("failure", error, code)
@@ -155,15 +158,15 @@ def test_a_refusal_is_a_failure_with_the_code_of_v2(campaign, sandbox, code, err
 def test_what_the_provider_did_not_take_is_tried_again_as_the_same_attempt(campaign, sandbox):
     sandbox.control(down=True)
     batch = accepted_batch(campaign, 3)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     assert counted(batch) == {"total": 3, "enqueued": 3}
     assert not Batch.objects.being_sent(timezone.now()).exists()
 
     sandbox.control(down=False)
-    later = timezone.now() + delivery.HOLD
+    later = timezone.now() + recording.HOLD
     assert Batch.objects.being_sent(later).exists()
     Message.objects.update(due_at=None)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert counted(batch) == {"total": 3, "sent": 3}
     assert [a.number for a in Attempt.objects.all()] == [1, 1, 1]
@@ -173,10 +176,10 @@ def test_what_the_provider_did_not_take_is_tried_again_as_the_same_attempt(campa
 def test_a_lost_answer_is_unknown_and_never_sent_again(campaign, sandbox):
     sandbox.control(rate_lost=1.0)
     batch = accepted_batch(campaign, 2)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     sandbox.control(rate_lost=0.0)
 
-    assert delivery.send_chunk(batch.id) == 0
+    assert send_chunk(batch.id) == 0
 
     assert counted(batch) == {"total": 2, "unknown": 2}
     assert len(sandbox.outbox(channel="sms")) == 2
@@ -188,10 +191,10 @@ def test_a_lost_answer_is_unknown_and_never_sent_again(campaign, sandbox):
 )
 def test_a_provider_that_asks_for_patience_gets_it_within_reason(campaign, asked, given):
     batch = accepted_batch(campaign, 1)
-    [claimed] = delivery.claim(batch.id)
+    [claimed] = claiming.claim(batch.id)
 
     with time_machine.travel(claimed.lease_until, tick=False):
-        delivery.record([(claimed, Throttled(asked))])
+        recording.record([(claimed, Throttled(asked))])
 
     batch.refresh_from_db()
     message = Message.objects.get()
@@ -202,11 +205,11 @@ def test_a_provider_that_asks_for_patience_gets_it_within_reason(campaign, asked
 
 def test_the_longest_patience_asked_for_counts_whatever_is_heard_after_it(campaign):
     batch = accepted_batch(campaign, 2)
-    first, second = delivery.claim(batch.id)
+    first, second = claiming.claim(batch.id)
 
     with time_machine.travel(first.lease_until, tick=False):
-        delivery.record([(first, Throttled(300))])
-        delivery.record([(second, Unavailable())])
+        recording.record([(first, Throttled(300))])
+        recording.record([(second, Unavailable())])
 
     batch.refresh_from_db()
     assert batch.hold_until == first.lease_until + timedelta(seconds=300)
@@ -237,58 +240,58 @@ def test_an_outage_of_three_hours_fails_nothing(campaign, sandbox):
 
 def test_an_attempt_whose_process_died_becomes_unknown(campaign):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
     Attempt.objects.update(lease_until=timezone.now())
 
-    assert delivery.sweep_leases() == 1
+    assert leases.sweep() == 1
 
     message.refresh_from_db()
     assert message.status == "unknown"
-    assert delivery.claim(None) == []
+    assert claiming.claim(None) == []
 
 
 def test_a_process_that_says_it_twice_does_not_free_what_another_has_claimed(campaign):
     """Its first word was heard, but it never learned so; meanwhile the message was sent on."""
     single(campaign)
-    [first] = delivery.claim(None)
-    delivery.record([(first, Unavailable())])
+    [first] = claiming.claim(None)
+    recording.record([(first, Unavailable())])
     Message.objects.update(due_at=None)
     Attempt.objects.update(lease_until=None)
     with time_machine.travel(timezone.now() + timedelta(seconds=6)):
-        [second] = delivery.claim(None)
+        [second] = claiming.claim(None)
 
-    delivery.record([(first, Unavailable())])
+    recording.record([(first, Unavailable())])
 
     assert first.attempt_id == second.attempt_id
     assert Attempt.objects.get().status == "sending"
-    assert delivery.claim(None) == []
+    assert claiming.claim(None) == []
 
 
 def test_a_sweep_does_not_speak_for_a_claim_it_did_not_see(campaign):
     single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
     stale = claimed.lease_until - timedelta(seconds=60)
 
-    delivery.apply([delivery.Change(claimed.attempt_id, "unknown", lease_until=stale)])
+    apply([Change(claimed.attempt_id, "unknown", lease_until=stale)])
 
     assert Attempt.objects.get().status == "sending"
 
 
 def test_a_process_slower_than_its_lease_may_still_say_that_nothing_was_sent(campaign):
     single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
     with time_machine.travel(claimed.lease_until + timedelta(seconds=1)):
-        assert delivery.sweep_leases() == 1
-        delivery.record([(claimed, Unavailable())])
+        assert leases.sweep() == 1
+        recording.record([(claimed, Unavailable())])
 
     assert Attempt.objects.get().status == "enqueued"
 
 
 def test_an_unknown_attempt_is_settled_by_its_receipt(campaign):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
     Attempt.objects.update(lease_until=timezone.now())
-    delivery.sweep_leases()
+    leases.sweep()
 
     report(message.attempts.get(), "delivered")
     receipts.apply_events()
@@ -300,28 +303,28 @@ def test_an_unknown_attempt_is_settled_by_its_receipt(campaign):
 @pytest.mark.django_db(transaction=True)
 def test_a_batch_that_gets_messages_back_is_sent_on(campaign):
     batch = accepted_batch(campaign, 2)
-    claimed = delivery.claim(batch.id)
-    assert delivery.send_chunk(batch.id) == 0
+    claimed = claiming.claim(batch.id)
+    assert send_chunk(batch.id) == 0
     assert Batch.objects.get().dispatched_at is not None
 
-    delivery.record([(c, Unavailable()) for c in claimed])
+    recording.record([(c, Unavailable()) for c in claimed])
 
-    assert Batch.objects.being_sent(timezone.now() + delivery.HOLD).exists()
+    assert Batch.objects.being_sent(timezone.now() + recording.HOLD).exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_outcomes_are_not_lost_when_the_database_is_away_for_a_moment(campaign, sandbox, settings):
     """The connection is cut after the provider has taken the messages and before they are noted."""
     batch = accepted_batch(campaign, 3)
-    claimed = delivery.claim(batch.id)
-    results = delivery.deliver(claimed)
+    claimed = claiming.claim(batch.id)
+    results = handing_over.deliver(claimed)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         pid = cursor.fetchone()[0]
     with psycopg.connect(**_as_administrator()) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [pid])
 
-    delivery._record_whatever_happens(results)
+    recording.record_whatever_happens(results)
 
     assert counted(batch) == {"total": 3, "sent": 3}
 
@@ -344,7 +347,7 @@ def test_a_message_that_cannot_be_put_together_fails_alone(campaign, sandbox, ca
     broken, good = single(campaign), single(campaign, "6581230002")
     Message.objects.filter(id=broken.id).update(values={"name": "Mei Ling"})
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     broken.refresh_from_db()
     good.refresh_from_db()
@@ -363,7 +366,7 @@ def test_an_account_that_cannot_be_used_holds_up_nobody_else(campaign, officer, 
         cursor.execute("UPDATE campaigns_twiliocredentials SET api_secret = 'of another key'")
     waiting, good = single(other), single(campaign, "6581230002")
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     waiting.refresh_from_db()
     good.refresh_from_db()
@@ -373,9 +376,9 @@ def test_an_account_that_cannot_be_used_holds_up_nobody_else(campaign, officer, 
 @pytest.mark.django_db(transaction=True)
 def test_an_outcome_that_cannot_be_stored_costs_nobody_else_theirs(campaign):
     batch = accepted_batch(campaign, 3)
-    first, second, third = delivery.claim(batch.id)
+    first, second, third = claiming.claim(batch.id)
 
-    delivery._record_whatever_happens(
+    recording.record_whatever_happens(
         [(first, Accepted("SM1")), (second, Accepted("x" * 129)), (third, Accepted("SM3"))]
     )
 
@@ -390,8 +393,8 @@ def test_an_outcome_that_cannot_be_stored_costs_nobody_else_theirs(campaign):
 )
 def test_receipts_in_any_order_end_the_same(campaign, order):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
-    delivery.record([(claimed, Accepted("SM1"))])
+    [claimed] = claiming.claim(None)
+    recording.record([(claimed, Accepted("SM1"))])
 
     for status in order:
         assert report(message.attempts.get(), status) == 204
@@ -406,11 +409,11 @@ def test_receipts_in_any_order_end_the_same(campaign, order):
 
 def test_a_receipt_that_overtakes_the_answer_is_not_undone_by_it(campaign):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
 
     report(message.attempts.get(), "delivered")
     receipts.apply_events()
-    delivery.record([(claimed, Accepted("SM77"))])
+    recording.record([(claimed, Accepted("SM77"))])
 
     attempt = message.attempts.get()
     assert (attempt.status, attempt.reference) == ("success", f"SM{attempt.id.hex}")
@@ -418,7 +421,7 @@ def test_a_receipt_that_overtakes_the_answer_is_not_undone_by_it(campaign):
 
 def test_a_failure_after_success_changes_nothing(campaign):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
     attempt = message.attempts.get()
 
     report(attempt, "delivered")
@@ -433,7 +436,7 @@ def test_a_failure_after_success_changes_nothing(campaign):
 
 def test_an_undelivered_message_says_why(campaign):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
 
     report(message.attempts.get(), "undelivered", "30003")
     receipts.apply_events()
@@ -444,7 +447,7 @@ def test_an_undelivered_message_says_why(campaign):
 
 def test_a_report_that_twilio_did_not_sign_is_refused(campaign, caplog):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
 
     assert report(message.attempts.get(), "delivered", token="somebody else") == 403
 
@@ -454,7 +457,7 @@ def test_a_report_that_twilio_did_not_sign_is_refused(campaign, caplog):
 
 def test_a_report_to_an_address_we_did_not_give_out_is_refused(campaign, client):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
 
     answer = client.post(f"/callbacks/twilio/gov/{message.attempts.get().id}/{'0' * 32}", {})
 
@@ -463,7 +466,7 @@ def test_a_report_to_an_address_we_did_not_give_out_is_refused(campaign, client)
 
 def test_a_doubled_report_counts_once(campaign):
     message = single(campaign)
-    delivery.claim(None)
+    claiming.claim(None)
     attempt = message.attempts.get()
 
     report(attempt, "sent")
@@ -477,11 +480,11 @@ def test_a_doubled_report_counts_once(campaign):
 
 def test_folding_changes_no_sum(campaign, sandbox):
     batch = accepted_batch(campaign, 5)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     before = Counter.objects.filter(campaign=campaign).by_status()
 
-    delivery.fold_counters()
-    delivery.fold_counters()
+    counters.fold()
+    counters.fold()
 
     assert Counter.objects.filter(campaign=campaign).by_status() == before
     assert Counter.objects.filter(batch=batch, status="sent").count() == 1
@@ -495,13 +498,13 @@ def test_a_scheduled_batch_starts_once_with_many_beats(campaign):
     batch = upload(campaign, csv_of(3))
     at = timezone.now() + timedelta(hours=1)
     sending.schedule_batch(batch, at=at, by=campaign.creator)
-    assert delivery.start_due_batches() == []
+    assert starting.start_due_batches() == []
     Batch.objects.update(scheduled_at=timezone.now())
 
-    started = in_threads(4, delivery.start_due_batches)
+    started = in_threads(4, starting.start_due_batches)
 
     assert sorted(map(len, started)) == [0, 0, 0, 1]
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     assert Message.objects.count() == 3
 
 
@@ -513,7 +516,7 @@ def test_a_deleted_campaign_starts_nothing(campaign):
     campaign.deleted_at = timezone.now()
     campaign.save()
 
-    assert delivery.start_due_batches() == []
+    assert starting.start_due_batches() == []
 
 
 # --- The test environment ---
@@ -535,7 +538,7 @@ def test_magic_numbers_fail_as_published_on_the_test_site(campaign, settings, nu
     settings.POSTMAN_ENVIRONMENT = "test"
     message = single(campaign, number)
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert message.attempts.get().error_code == error
 
@@ -551,17 +554,17 @@ def test_a_magic_number_is_just_an_invalid_one_in_production(campaign):
 def test_counters_that_are_true_are_left_alone(campaign, sandbox):
     batch = accepted_batch(campaign, 3)
     single(campaign)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     rows = Counter.objects.count()
 
-    assert delivery.mend_counters(campaign.id, batch.id) == {}
-    assert delivery.mend_counters(campaign.id, None) == {}
+    assert counters.mend(campaign.id, batch.id) == {}
+    assert counters.mend(campaign.id, None) == {}
     assert Counter.objects.count() == rows
 
 
 def test_counters_that_drifted_are_mended_and_the_fault_is_told(campaign, caplog):
     batch = accepted_batch(campaign, 3)
-    delivery.count(campaign.id, batch.id, {"created": -1, "success": 5})
+    counters.add(campaign.id, batch.id, {"created": -1, "success": 5})
 
     tasks.check_counters()
 
@@ -572,7 +575,7 @@ def test_counters_that_drifted_are_mended_and_the_fault_is_told(campaign, caplog
 def test_a_lane_is_compared_once_a_day(campaign):
     batch = accepted_batch(campaign, 3)
     tasks.check_counters()
-    delivery.count(campaign.id, batch.id, {"success": 5})
+    counters.add(campaign.id, batch.id, {"success": 5})
 
     tasks.check_counters()
 

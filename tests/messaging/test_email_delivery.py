@@ -1,7 +1,9 @@
 import pytest
 
 from campaigns.email import pinning
-from messaging import delivery
+from messaging import counters
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, StagedRow, Suppression
 from postman.errors import Refused
 from postman.ids import new_id
@@ -42,9 +44,9 @@ def test_an_email_leaves_with_each_persons_values_and_their_own_way_out(email_ca
         ("mei@example.org", {"name": "Mei", "clinic": "Bedok"}),
         ("ravi@example.org", {"name": "Ravi", "clinic": "Yishun"}),
     )
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     mails = {mail["to"]: mail for mail in sandbox.outbox(channel="email")}
     assert mails["mei@example.org"]["subject"] == "Your visit to Bedok"
@@ -62,7 +64,7 @@ def test_nobody_who_is_suppressed_gets_a_message(email_campaign, sandbox, agency
     )
     batch = staged(email_campaign, ("mei@example.org", {}), ("ravi@example.org", {}))
 
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     assert Message.objects.get(recipient="mei@example.org").suppressed_for == "unsubscribed"
     assert batch.progress() == {
@@ -77,23 +79,23 @@ def test_another_agencys_suppression_keeps_nobody_from_being_written_to(email_ca
     )
     batch = staged(email_campaign, ("mei@example.org", {}))
 
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     assert Message.objects.get().status == "created"
 
 
 def test_whoever_unsubscribes_while_a_batch_is_sent_gets_nothing_more(email_campaign, sandbox):
     batch = staged(email_campaign, ("mei@example.org", {}), ("ravi@example.org", {}))
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     Suppression.objects.create(
         agency=email_campaign.agency, recipient="mei@example.org", reason="unsubscribed"
     )
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert [mail["to"] for mail in sandbox.outbox(channel="email")] == ["ravi@example.org"]
     assert batch.progress()["suppressed"] == 1
-    assert delivery.mend_counters(email_campaign.id, batch.id) == {}
+    assert counters.mend(email_campaign.id, batch.id) == {}
 
 
 def test_a_draft_is_pinned_once_for_each_text(email_campaign):

@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EmailDraft, Sender, SenderDomain
-from messaging import delivery, sending
+from messaging import counters, sending
+from messaging.delivery import starting
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, StagedRow, Suppression
 from postman.errors import Refused
 from tests.factories import UserFactory
@@ -170,7 +172,7 @@ def test_the_page_of_a_recipient_tells_what_happened_and_shows_their_email(
     client, email_campaign, sandbox
 ):
     batch = sent_batch(email_campaign)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     message = Message.objects.get(recipient="mei@example.org")
 
     answer = client.get(reverse("message", args=[email_campaign.pk, message.pk]))
@@ -217,7 +219,7 @@ def test_what_was_reviewed_is_what_leaves(client, email_campaign, sandbox):
     assert answer.url == url_of(batch)
     edit(email_campaign, html="<p>Another text.</p>")
     expanded(batch)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     assert "Dear Ravi, see you at Yishun." in sandbox.outbox(to="ravi@example.org")[0]["html"]
 
 
@@ -305,11 +307,11 @@ def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_m
         sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
     just_now = timezone.now() - timedelta(seconds=1)
     Batch.objects.filter(pk=batches[0].pk).update(scheduled_at=just_now)
-    assert delivery.start_due_batches() == [batches[0].pk]
+    assert starting.start_due_batches() == [batches[0].pk]
     Batch.objects.filter(pk=batches[1].pk).update(scheduled_at=just_now)
     SenderDomain.objects.update(state="failed", verified_at=None)
 
-    assert delivery.start_due_batches() == []
+    assert starting.start_due_batches() == []
 
     batches[1].refresh_from_db()
     assert (batches[1].status, batches[1].template_body) == ("ready", None)
@@ -413,7 +415,7 @@ def test_what_failed_or_bounced_softly_is_sent_again_and_nothing_else(
         error = {"bounced": "hard_bounce", "soft_bounced": "soft_bounce",
                  "complained": "complaint", "failure": "mail_rejected"}.get(status, "")  # fmt: skip
         make_attempt(message, number=1, status=status, error_code=error)
-        delivery.count(email_campaign.pk, batch.pk, {"created": -1, status: 1})
+        counters.add(email_campaign.pk, batch.pk, {"created": -1, status: 1})
 
     html = main_of(client.get(url_of(batch)))
     client.post(url_of(batch, "batch-retry"))
@@ -430,10 +432,10 @@ def test_a_batch_can_be_stopped_resumed_and_cancelled(client, email_campaign, sa
     batch = sent_batch(email_campaign)
 
     client.post(url_of(batch, "batch-stop"))
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     stopped = words_of(client.get(url_of(batch)))
     client.post(url_of(batch, "batch-cancel"))
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert "Nothing more of this batch leaves." in stopped
     assert sandbox.outbox(channel="email") == []
@@ -466,7 +468,7 @@ def test_the_numbers_of_a_million_emails_take_as_many_queries_as_those_of_two(
     client, email_campaign, django_assert_max_num_queries
 ):
     batch = sent_batch(email_campaign)
-    delivery.count(email_campaign.pk, batch.pk, {"total": 1_000_000, "success": 1_000_000})
+    counters.add(email_campaign.pk, batch.pk, {"total": 1_000_000, "success": 1_000_000})
 
     with django_assert_max_num_queries(14) as queries:
         client.get(reverse("campaign-stats", args=[email_campaign.pk]))
@@ -493,7 +495,7 @@ def test_every_number_of_the_report_leads_to_its_recipients(client, email_campai
     batch = sent_batch(email_campaign)
     mei = Message.objects.get(recipient="mei@example.org")
     Message.objects.filter(pk=mei.pk).update(status="opened")
-    delivery.count(email_campaign.pk, batch.pk, {"created": -1, "opened": 1})
+    counters.add(email_campaign.pk, batch.pk, {"created": -1, "opened": 1})
 
     html = main_of(client.get(reverse("campaign-stats", args=[email_campaign.pk])))
 

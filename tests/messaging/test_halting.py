@@ -9,8 +9,10 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import delivery, halting, owner_mails, receipts, sending
-from messaging.delivery import Change
+from messaging import counters, halting, owner_mails, receipts, sending
+from messaging.delivery import claiming, expanding
+from messaging.delivery.changes import Change
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message, Suppression
 from postman.accounts.models import AuditEvent
 from tests.factories import CampaignFactory, UserFactory
@@ -35,9 +37,9 @@ def people(count, domain="example.org"):
 def batch_to(campaign, addresses, *, sent=0):
     """A batch whose messages exist, the first of them sent."""
     batch = staged(campaign, *((address, {}) for address in addresses))
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     if sent:
-        claimed = delivery.claim(batch.id, limit=sent)
+        claimed = claiming.claim(batch.id, limit=sent)
         receipts.believe(
             [Change(c.attempt_id, "sent", reference=str(c.attempt_id)) for c in claimed]
         )
@@ -155,7 +157,7 @@ def test_a_batch_of_sms_is_never_halted(campaign):
 
 def test_a_batch_that_has_left_altogether_is_not_halted(email_campaign):
     batch = batch_to(email_campaign, people(12), sent=12)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     assert again(batch).dispatched_at
 
     report(batch, bounced=12)
@@ -179,7 +181,7 @@ def test_a_halted_batch_sends_nothing_more_and_says_so_once(batch, sandbox):
     report(batch, bounced=11)
     report(batch, bounced=5)
 
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
 
     assert sandbox.outbox(channel="email") == []
@@ -196,7 +198,7 @@ def test_resume_is_not_undone_by_the_same_bounces(batch, sandbox):
     report(batch, bounced=10)
 
     assert not is_halted(batch)
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
     assert len(sandbox.outbox(channel="email")) == 50
 
@@ -225,7 +227,7 @@ def test_the_rest_of_a_halted_batch_can_be_cancelled(batch):
     report(batch, bounced=11)
 
     sending.cancel_batch(again(batch), by=batch.creator)
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
 
     assert again(batch).progress()["cancelled"] == 50
@@ -351,7 +353,7 @@ def test_a_batch_of_sms_has_no_bad_addresses_to_download(client_of, officer):
 def test_counters_are_as_true_as_before(batch):
     report(batch, bounced=11, success=3)
 
-    assert delivery.mend_counters(batch.campaign_id, batch.id) == {}
+    assert counters.mend(batch.campaign_id, batch.id) == {}
     assert Counter.objects.filter(batch=batch, status="bounced").exists()
 
 

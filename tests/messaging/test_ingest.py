@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from campaigns.email import pinning
 from campaigns.models import EmailDraft
-from messaging import composing, delivery, ingest, sending
+from messaging import composing, ingest, sending
+from messaging.delivery import expanding
 from messaging.models import Batch, BatchStatus, Message, StagedRow, Suppression
 from postman.errors import Refused
 from tests.factories import AgencyFactory
@@ -209,7 +210,7 @@ def test_what_was_counted_as_suppressed_is_what_gets_nothing(email_campaign):
     batch = upload(email_campaign, b"recipient,name,clinic\na@a.sg,x,y\nb@a.sg,x,y\nc@a.sg,x,y\n")
     Batch.objects.update(status=BatchStatus.ENQUEUING, accepted_at=timezone.now())
 
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     found = Message.objects.filter(batch=batch, status="suppressed").count()
     assert found == sum(batch.summary["suppressed"].values()) == 2

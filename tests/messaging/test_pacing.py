@@ -6,7 +6,9 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import Campaign, TwilioCredentials
-from messaging import delivery, pacing, providers, tasks
+from messaging import pacing, providers, tasks
+from messaging.delivery import claiming
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from messaging.tasks import Turns
 from tests.factories import AgencyFactory, CampaignFactory, UserFactory
@@ -75,10 +77,10 @@ def test_a_batch_leaves_at_the_pace_and_the_rest_waits(campaign, sandbox, settin
     batch = accepted_batch(campaign, 50)
     needed = Message.objects.first().segments
 
-    sent = delivery.send_chunk(batch.id)
+    sent = send_chunk(batch.id)
 
     assert sent == pacing.LARGEST_MESSAGE // needed
-    assert delivery.send_chunk(batch.id) < sent
+    assert send_chunk(batch.id) < sent
     assert Batch.objects.get(id=batch.id).dispatched_at is None
 
 
@@ -86,11 +88,11 @@ def test_a_single_message_leaves_though_a_batch_has_used_the_pace_up(
     campaign, sandbox, hundred_a_second
 ):
     batch = accepted_batch(campaign, 50)
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
     message = single(campaign, "6591234567")
 
-    assert delivery.send_chunk(None) == 1
+    assert send_chunk(None) == 1
 
     message.refresh_from_db()
     assert message.status == "sent"
@@ -104,7 +106,7 @@ def test_time_critical_messages_leave_before_older_ones(campaign, officer, sandb
         single(campaign, f"659123456{n}")
     single(passwords, "6598765432")
 
-    [first] = delivery.claim(None, limit=1)
+    [first] = claiming.claim(None, limit=1)
 
     assert first.recipient == "6598765432"
 
@@ -116,7 +118,7 @@ def test_singles_over_the_pace_do_not_keep_those_of_other_accounts(
     for n in range(30):
         single(campaign, f"65912345{n:02}")
 
-    taken = len(delivery.claim(None))
+    taken = len(claiming.claim(None))
 
     assert 0 < taken < 30
     assert Message.objects.filter(status="created", due_at__isnull=False).count() == 30 - taken

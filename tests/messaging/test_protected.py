@@ -12,7 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import EmailDraft
-from messaging import delivery, mails, protected, retention, sending
+from messaging import mails, protected, retention, sending
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import (
     Attempt,
     Batch,
@@ -465,7 +467,7 @@ def test_sending_again_unlocks_the_page_renews_it_and_is_a_new_attempt(protected
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=False):
         later = timezone.now()
         protected.send_again(protected_campaign, message.id, by=batch.creator)
-        delivery.send_chunk(batch.id)
+        send_chunk(batch.id)
         page = only_page()
 
     assert (page.state, page.wrong_guesses) == ("unopened", 0)
@@ -478,7 +480,7 @@ def test_sending_again_unlocks_the_page_renews_it_and_is_a_new_attempt(protected
 
 def test_an_email_on_its_way_is_not_sent_again(protected_campaign, sandbox):
     batch = sending.send_batch(uploaded(protected_campaign), by=protected_campaign.creator)
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     with pytest.raises(Refused) as refused:
         protected.send_again(protected_campaign, Message.objects.get().id, by=batch.creator)

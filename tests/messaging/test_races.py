@@ -9,7 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import delivery, email_tests, ingest, sending, webhooks
+from messaging import email_tests, ingest, sending, webhooks
+from messaging.delivery import claiming, expanding, starting
+from messaging.delivery.changes import Change, apply
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import (
     Attempt,
     Batch,
@@ -88,7 +91,7 @@ def again(batch):
     ],
 )
 def test_what_was_stopped_as_its_time_came_does_not_start(due, stop, left):
-    assert meanwhile(lambda: stop(again(due), by=due.creator), delivery.start_due_batches) == []
+    assert meanwhile(lambda: stop(again(due), by=due.creator), starting.start_due_batches) == []
 
     assert again(due).status == left
 
@@ -98,7 +101,7 @@ def test_what_was_put_off_as_its_time_came_does_not_start(due):
 
     started = meanwhile(
         lambda: sending.schedule_batch(again(due), at=later, by=due.creator),
-        delivery.start_due_batches,
+        starting.start_due_batches,
     )
 
     assert started == []
@@ -106,7 +109,7 @@ def test_what_was_put_off_as_its_time_came_does_not_start(due):
 
 
 def test_of_two_beats_one_starts_a_batch(due):
-    assert meanwhile(delivery.start_due_batches, delivery.start_due_batches) == []
+    assert meanwhile(starting.start_due_batches, starting.start_due_batches) == []
 
 
 def test_a_batch_that_is_being_sent_keeps_its_rows_from_a_discard(ready):
@@ -118,7 +121,7 @@ def test_a_batch_that_is_being_sent_keeps_its_rows_from_a_discard(ready):
     )
 
     assert answer == "refused"
-    assert delivery.expand(ready.id) == 3
+    assert expanding.expand(ready.id) == 3
 
 
 def test_a_batch_that_was_discarded_is_not_said_to_be_sent(ready):
@@ -134,7 +137,7 @@ def test_a_batch_that_was_discarded_is_not_said_to_be_sent(ready):
 
 
 def test_expanding_what_nobody_sent_takes_no_row_away(ready):
-    assert delivery.expand(ready.id) == 0
+    assert expanding.expand(ready.id) == 0
 
     assert StagedRow.objects.filter(batch=ready).count() == 3
 
@@ -149,7 +152,7 @@ def test_what_became_of_a_message_is_written_down_while_its_webhook_is_being_del
     campaign, webhook, sandbox
 ):
     message = single(campaign)
-    thread = threading.Thread(target=lambda: (delivery.send_chunk(None), connection.close()))
+    thread = threading.Thread(target=lambda: (send_chunk(None), connection.close()))
     with transaction.atomic():
         webhooks.delete_webhook(webhook, by=campaign.creator)
         thread.start()
@@ -204,11 +207,11 @@ def lock_the_audit_log():
 
 def test_what_two_hear_of_an_attempt_at_once_reaches_its_message(campaign):
     accepted_batch(campaign, 3)
-    attempts = [claimed.attempt_id for claimed in delivery.claim(Batch.objects.get().id)]
+    attempts = [claimed.attempt_id for claimed in claiming.claim(Batch.objects.get().id)]
 
     meanwhile(
-        lambda: delivery.apply([delivery.Change(id_, "unknown") for id_ in attempts]),
-        lambda: delivery.apply([delivery.Change(id_, "sent_to_telco") for id_ in attempts]),
+        lambda: apply([Change(id_, "unknown") for id_ in attempts]),
+        lambda: apply([Change(id_, "sent_to_telco") for id_ in attempts]),
     )
 
     assert set(Attempt.objects.values_list("status", flat=True)) == {"sent_to_telco"}

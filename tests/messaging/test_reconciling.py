@@ -6,7 +6,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from messaging import delivery, receipts, reconciling, sending, tasks
+from messaging import receipts, reconciling, sending, tasks
+from messaging.delivery import claiming, expanding, handing_over, leases, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
 from messaging.reconciling import SURE_AFTER
 from tests.messaging.builders import accepted_batch, report, upload
@@ -28,14 +30,14 @@ def twins(campaign, sandbox):
     row = b"6581230001,english,Mei Ling,Clementi Clinic\n"
     batch = upload(campaign, b"recipient,language,name,clinic\n" + row + row)
     sending.send_batch(batch, by=batch.creator)
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     return batch
 
 
 def hand_over(batch, sandbox, limit=500, **fate):
     """A chunk that meets this fate at the provider."""
     sandbox.control(**fate)
-    delivery.record(delivery.deliver(delivery.claim(batch.id, limit=limit)))
+    recording.record(handing_over.deliver(claiming.claim(batch.id, limit=limit)))
     sandbox.control(**dict.fromkeys(fate, 0))
 
 
@@ -75,18 +77,18 @@ def test_it_is_not_asked_before_its_answer_may_still_come(batch, sandbox):
 
 
 def test_what_the_provider_does_not_show_yet_stays_unknown(batch):
-    delivery.claim(batch.id)
-    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
-        delivery.sweep_leases()
+    claiming.claim(batch.id)
+    with time_machine.travel(timezone.now() + leases.LEASE + timedelta(seconds=1)):
+        leases.sweep()
         ask(after=timedelta(minutes=2))
 
     assert statuses() == ["unknown"] * 3
 
 
 def test_what_the_provider_never_took_is_sent_then_and_once(batch, sandbox):
-    delivery.claim(batch.id)
-    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
-        delivery.sweep_leases()
+    claiming.claim(batch.id)
+    with time_machine.travel(timezone.now() + leases.LEASE + timedelta(seconds=1)):
+        leases.sweep()
         Batch.objects.filter(id=batch.id).update(dispatched_at=timezone.now())
         ask(after=timedelta(minutes=2))
         ask(after=SURE_AFTER + timedelta(minutes=1))
@@ -94,7 +96,7 @@ def test_what_the_provider_never_took_is_sent_then_and_once(batch, sandbox):
 
     with time_machine.travel(timezone.now() + timedelta(hours=1)):
         assert Batch.objects.being_sent(timezone.now()).get() == batch
-        while delivery.send_chunk(batch.id):
+        while send_chunk(batch.id):
             pass
 
     assert statuses() == ["sent"] * 3
@@ -105,13 +107,13 @@ def test_what_the_provider_never_took_is_sent_then_and_once(batch, sandbox):
 
 def test_the_message_of_a_twin_is_not_taken_for_ones_own(twins, sandbox):
     hand_over(twins, sandbox, limit=1)
-    delivery.claim(twins.id)
-    with time_machine.travel(timezone.now() + delivery.LEASE + timedelta(seconds=1)):
-        delivery.sweep_leases()
+    claiming.claim(twins.id)
+    with time_machine.travel(timezone.now() + leases.LEASE + timedelta(seconds=1)):
+        leases.sweep()
     sent, unheard = Attempt.objects.order_by("message__row")
     assert (sent.status, unheard.status) == ("sent", "unknown")
 
-    ask(after=delivery.LEASE + SURE_AFTER + timedelta(minutes=2))
+    ask(after=leases.LEASE + SURE_AFTER + timedelta(minutes=2))
 
     unheard.refresh_from_db()
     assert (unheard.status, unheard.reference) == ("enqueued", "")
@@ -168,7 +170,7 @@ def test_a_single_message_is_settled_too(campaign, sandbox):
         language="english",
         values={"name": "Mei Ling", "clinic": "Clementi Clinic"},
     )
-    delivery.send_chunk(None)
+    send_chunk(None)
     sandbox.control(rate_lost=0)
 
     ask(after=timedelta(minutes=2))
@@ -221,8 +223,8 @@ def test_nobody_asks_about_emails_again_and_again_as_amazon_ses_has_no_list(
     email_campaign, sandbox
 ):
     batch = staged(email_campaign, ("mei@example.org", {"name": "Mei", "clinic": "Bedok"}))
-    delivery.expand(batch.id)
-    delivery.send_chunk(batch.id)
+    expanding.expand(batch.id)
+    send_chunk(batch.id)
     Attempt.objects.update(ask_at=timezone.now() - timedelta(minutes=1))
 
     assert reconciling.ask_about_unknown() == 1

@@ -7,7 +7,9 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import billing, delivery, receipts, retention, sending, tasks, transactional
+from messaging import billing, receipts, retention, sending, tasks, transactional
+from messaging.delivery import claiming
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Charge, Message, StagedRow, TransactionalFile
 from messaging.states import Status
 from postman.errors import Refused
@@ -25,7 +27,7 @@ def thirty_days(campaign):
 @pytest.fixture
 def batch(campaign, sandbox):
     batch = accepted_batch(campaign, 4)
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
     return batch
 
@@ -97,7 +99,7 @@ def test_what_nobody_sent_in_all_that_time_is_cancelled(campaign, thirty_days):
     message.refresh_from_db()
     assert message.status == Status.CANCELLED
     assert {k: n for k, n in batch.counts().items() if n} == {"total": 2, "cancelled": 2}
-    assert delivery.claim(None) == []
+    assert claiming.claim(None) == []
 
 
 def test_an_erased_message_is_never_sent_again(batch, thirty_days):
@@ -200,7 +202,7 @@ def api_email(officer):
 def test_the_text_of_an_email_of_the_api_is_erased_with_its_recipient(api_email, sandbox, officer):
     officer.agency.retention_days = 30
     officer.agency.save()
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     with later(days=31):
         retention.erase(chunks=10)
@@ -214,7 +216,7 @@ def test_a_file_stays_until_its_email_has_left(api_email, sandbox):
     retention.erase_attached()
     assert TransactionalFile.objects.exists()
 
-    delivery.send_chunk(None)
+    send_chunk(None)
     retention.erase_attached()
 
     assert not TransactionalFile.objects.exists()

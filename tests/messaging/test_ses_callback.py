@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import delivery, providers, receipts
+from messaging import providers, receipts
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, ProviderEvent, Suppression
 from messaging.sandbox.constants import SNS_TOPIC_ARN
 from tests.messaging.emails import expanded, ready_batch
@@ -43,7 +44,7 @@ def attempt(email_campaign, sandbox):
     batch = ready_batch(
         email_campaign, PERSON, status="messages_enqueuing", accepted_at=timezone.now()
     )
-    delivery.send_chunk(expanded(batch).id)
+    send_chunk(expanded(batch).id)
     return Attempt.objects.get()
 
 
@@ -220,7 +221,7 @@ def test_the_whole_way_from_the_sandbox_and_back(sandbox, email_campaign, live_s
         accepted_at=timezone.now(),
     )
 
-    delivery.send_chunk(expanded(batch).id)
+    send_chunk(expanded(batch).id)
 
     assert sandbox.flush() == 0
     while receipts.apply_events():

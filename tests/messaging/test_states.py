@@ -2,7 +2,8 @@ import itertools
 
 import pytest
 
-from messaging import delivery
+from messaging.delivery import claiming
+from messaging.delivery.changes import Change, apply
 from messaging.models import Attempt, Message
 from messaging.states import FAULTY, Status, advance, release
 from tests.messaging.builders import single
@@ -19,13 +20,13 @@ def set_status(message, status):
 @pytest.mark.parametrize("status", Status.values)
 def test_the_database_advances_as_the_state_machine_does(campaign, status):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
 
     for reported in Status.values:
         set_status(message, status)
-        delivery.apply(
+        apply(
             [
-                delivery.Change(
+                Change(
                     claimed.attempt_id,
                     reported,
                     error_code="recipient_invalid" if reported in FAULTY else "",
@@ -40,10 +41,10 @@ def test_the_database_advances_as_the_state_machine_does(campaign, status):
 @pytest.mark.parametrize("status", Status.values)
 def test_the_database_releases_as_the_state_machine_does(campaign, status):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
     set_status(message, status)
 
-    delivery.apply([delivery.Change(claimed.attempt_id, Status.ENQUEUED, released=True)])
+    apply([Change(claimed.attempt_id, Status.ENQUEUED, released=True)])
 
     assert message.attempts.get().status == release(status)
 
@@ -65,17 +66,17 @@ def test_what_comes_after_delivery_counts_for_an_email_in_whatever_order_it_is_h
 
 def test_of_many_reports_on_one_attempt_the_furthest_counts_whatever_their_order(campaign):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
     reports = [
-        delivery.Change(claimed.attempt_id, Status.SENT, reference="SM1"),
-        delivery.Change(claimed.attempt_id, Status.SENT_TO_TELCO),
-        delivery.Change(claimed.attempt_id, Status.SUCCESS),
+        Change(claimed.attempt_id, Status.SENT, reference="SM1"),
+        Change(claimed.attempt_id, Status.SENT_TO_TELCO),
+        Change(claimed.attempt_id, Status.SUCCESS),
     ]
 
     for order in itertools.permutations(reports):
         set_status(message, "sending")
         Attempt.objects.update(reference="", delivered_at=None)
-        delivery.apply(order)
+        apply(order)
 
         attempt = message.attempts.get()
         assert (attempt.status, attempt.reference) == ("success", "SM1")
@@ -84,12 +85,12 @@ def test_of_many_reports_on_one_attempt_the_furthest_counts_whatever_their_order
 
 def test_a_late_report_on_the_first_try_does_not_speak_for_the_second(campaign):
     message = single(campaign)
-    [first] = delivery.claim(None)
-    delivery.apply([delivery.Change(first.attempt_id, Status.FAILURE, "recipient_unavailable")])
+    [first] = claiming.claim(None)
+    apply([Change(first.attempt_id, Status.FAILURE, "recipient_unavailable")])
     Message.objects.update(status="created")
-    delivery.claim(None)
+    claiming.claim(None)
 
-    delivery.apply([delivery.Change(first.attempt_id, Status.SUCCESS)])
+    apply([Change(first.attempt_id, Status.SUCCESS)])
 
     message.refresh_from_db()
     assert message.status == "sending"

@@ -7,8 +7,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from messaging import delivery, receipts, suppression
+from messaging import counters, receipts, suppression
 from messaging.channels.base import Event
+from messaging.delivery import claiming, expanding, handing_over, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message, Suppression
 from tests.factories import AgencyFactory, EmailCampaignFactory
 from tests.messaging.test_email_delivery import staged
@@ -31,7 +33,7 @@ WORDS = {
 def batch_to(campaign, *addresses):
     """A batch whose messages exist and wait to be sent."""
     batch = staged(campaign, *((address, {}) for address in addresses))
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     return batch
 
 
@@ -59,7 +61,7 @@ def statuses(batch):
 def sent(email_campaign, sandbox):
     """An email that was sent to Mei."""
     batch = batch_to(email_campaign, MEI)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     return attempt_at(MEI, email_campaign)
 
 
@@ -131,14 +133,14 @@ def test_a_phone_number_is_never_listed(campaign):
 def waiting(email_campaign, officer, sandbox):
     """Mei got one email; others to her and to Ravi wait in its batch, in another and elsewhere."""
     first = batch_to(email_campaign, MEI, MEI, RAVI)
-    delivery._record_whatever_happens(delivery.deliver(delivery.claim(first.id, limit=1)))
+    recording.record_whatever_happens(handing_over.deliver(claiming.claim(first.id, limit=1)))
     another = EmailCampaignFactory(creator=officer)
     return [first, batch_to(email_campaign, MEI, RAVI), batch_to(another, MEI, RAVI)]
 
 
 def send_all(batches):
     for batch in batches:
-        while delivery.send_chunk(batch.id):
+        while send_chunk(batch.id):
             pass
 
 
@@ -157,7 +159,7 @@ def test_what_arrives_in_mid_campaign_stops_that_persons_unsent_messages(
     assert sorted(mails) == [MEI, RAVI, RAVI, RAVI]
     assert Message.objects.filter(recipient=MEI, status="suppressed").count() == 3
     for batch in waiting:
-        assert delivery.mend_counters(batch.campaign_id, batch.id) == {}
+        assert counters.mend(batch.campaign_id, batch.id) == {}
 
 
 def test_a_later_campaign_of_the_agency_leaves_out_who_unsubscribed(email_campaign, officer):

@@ -2,6 +2,7 @@ import pytest
 from celery.signals import worker_init, worker_shutting_down
 
 from messaging import tasks
+from messaging.delivery import claiming
 from messaging.models import Batch
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, single
@@ -12,14 +13,14 @@ pytestmark = pytest.mark.django_db
 def test_a_batch_that_cannot_be_sent_does_not_keep_others_waiting(campaign, sandbox, monkeypatch):
     broken = accepted_batch(CampaignFactory(bodies={"english": "{{name}} {{clinic}}"}), 2)
     good = accepted_batch(campaign, 2)
-    claim = tasks.delivery.claim
+    claim = claiming.claim
 
     def claim_of_the_good(batch_id):
         if batch_id == broken.id:
             raise RuntimeError("a fault of ours")
         return claim(batch_id)
 
-    monkeypatch.setattr(tasks.delivery, "claim", claim_of_the_good)
+    monkeypatch.setattr(claiming, "claim", claim_of_the_good)
 
     tasks.send_batches()
 

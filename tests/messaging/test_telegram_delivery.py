@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from campaigns.models import BotSubscription, TelegramBot
 from campaigns.telegram import subscribers
-from messaging import delivery, reconciling, sending
+from messaging import reconciling, sending
 from messaging.channels.base import Throttled
+from messaging.delivery import claiming, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Message, Pace
 from tests.factories import TelegramBotFactory
 
@@ -35,7 +37,7 @@ def test_a_message_that_telegram_took_is_at_its_end(telegram_campaign, sandbox):
     subscribe(telegram_campaign, MEI)
     batch = accepted(telegram_campaign, [MEI])
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     (sent,) = sandbox.outbox(channel="telegram")
     assert (sent["to"], sent["html"]) == (f"+{MEI}", "Dear <b>Mei</b>, see you at Bedok.")
@@ -47,7 +49,7 @@ def test_a_message_that_telegram_took_is_at_its_end(telegram_campaign, sandbox):
 def test_numbers_that_no_bot_knows_fail_and_telegram_is_never_asked(telegram_campaign, sandbox):
     batch = accepted(telegram_campaign, [MEI])
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {MEI: ("failure", "recipient_invalid", "1")}
     assert sandbox.outbox(channel="telegram") == []
@@ -57,7 +59,7 @@ def test_who_subscribed_to_another_bot_only_is_not_written_to(telegram_campaign,
     subscribers.subscribe(TelegramBotFactory(), telegram_id=int(MEI), phone=MEI)
     batch = accepted(telegram_campaign, [MEI])
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {MEI: ("failure", "recipient_unavailable", "2")}
     assert sandbox.outbox(channel="telegram") == []
@@ -65,11 +67,11 @@ def test_who_subscribed_to_another_bot_only_is_not_written_to(telegram_campaign,
 
 def test_a_retry_looks_again_who_has_subscribed(telegram_campaign, sandbox):
     batch = accepted(telegram_campaign, [MEI])
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     subscribe(telegram_campaign, MEI)
 
     sending.retry_batch(telegram_campaign, batch.id, by=telegram_campaign.creator)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {MEI: ("success", "", "")}
 
@@ -78,7 +80,7 @@ def test_who_blocked_the_bot_fails_and_is_no_subscriber_any_more(telegram_campai
     subscribe(telegram_campaign, BLOCKED, MEI)
     batch = accepted(telegram_campaign, [BLOCKED, MEI])
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {
         BLOCKED: ("failure", "recipient_unavailable", "403"),
@@ -92,7 +94,7 @@ def test_a_chat_that_telegram_does_not_find_is_an_invalid_recipient(telegram_cam
     subscribe(telegram_campaign, NO_CHAT)
     batch = accepted(telegram_campaign, [NO_CHAT])
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {NO_CHAT: ("failure", "recipient_invalid", "400")}
 
@@ -102,7 +104,7 @@ def test_telegram_is_left_alone_for_as_long_as_it_asks(telegram_campaign, sandbo
     batch = accepted(telegram_campaign, [BUSY])
     before = timezone.now()
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     batch.refresh_from_db()
     assert batch.hold_until - before >= timedelta(seconds=1)
@@ -114,16 +116,16 @@ def test_telegram_is_left_alone_for_as_long_as_it_asks(telegram_campaign, sandbo
 def test_while_telegram_has_a_bot_wait_nothing_else_leaves_by_it(telegram_campaign, sandbox):
     subscribe(telegram_campaign, MEI, RAVI)
     asked_to_wait, other = (accepted(telegram_campaign, [phone]) for phone in (MEI, RAVI))
-    [claimed] = delivery.claim(asked_to_wait.id)
+    [claimed] = claiming.claim(asked_to_wait.id)
 
-    delivery.record([(claimed, Throttled(300))])
+    recording.record([(claimed, Throttled(300))])
 
     in_a_while, afterwards = (timezone.now() + timedelta(seconds=n) for n in (298, 301))
     with time_machine.travel(in_a_while, tick=False):
-        assert delivery.send_chunk(other.id) == 0
+        assert send_chunk(other.id) == 0
         assert asked_to_wait not in Batch.objects.being_sent(timezone.now())
     with time_machine.travel(afterwards, tick=False):
-        assert delivery.send_chunk(other.id) == delivery.send_chunk(asked_to_wait.id) == 1
+        assert send_chunk(other.id) == send_chunk(asked_to_wait.id) == 1
     assert len(sandbox.outbox(channel="telegram")) == 2
 
 
@@ -134,11 +136,11 @@ def test_a_lost_answer_is_unknown_and_never_sent_again_by_itself(
     subscribe(telegram_campaign, number)
     batch = accepted(telegram_campaign, [number])
 
-    delivery.send_chunk(batch.id)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
+    send_chunk(batch.id)
     Attempt.objects.update(ask_at=timezone.now(), updated_at=timezone.now() - timedelta(hours=1))
     reconciling.ask_about_unknown()
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {number: ("unknown", "", "")}
     assert len(sandbox.outbox(channel="telegram")) == (number == LOST)
@@ -152,7 +154,7 @@ def test_a_hostile_telegram_neither_doubles_nor_loses(telegram_campaign, sandbox
 
     with time_machine.travel(timezone.now(), tick=False) as clock:
         while Message.objects.filter(status__in=("created", "enqueued")).exists():
-            delivery.send_chunk(batch.id)
+            send_chunk(batch.id)
             clock.shift(6)
 
     # What nobody heard of is unknown: the lost ones were taken, the broken ones were not.
@@ -168,8 +170,8 @@ def test_nobody_gets_two_messages_within_a_second(telegram_campaign, sandbox):
     batch = accepted(telegram_campaign, [MEI, MEI, RAVI, MEI])
     now = timezone.now()
 
-    delivery.send_chunk(batch.id)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert sorted(sent["to"] for sent in sandbox.outbox(channel="telegram")) == [
         f"+{MEI}",
@@ -184,11 +186,11 @@ def test_a_bot_sends_no_more_than_thirty_messages_a_second(telegram_campaign, sa
     subscribe(telegram_campaign, *phones)
     batch = accepted(telegram_campaign, phones)
 
-    first = delivery.claim(batch.id)
+    first = claiming.claim(batch.id)
 
     # The burst that every account may begin with; the rest waits for its pace.
     assert len(first) == 20
-    assert len(delivery.claim(batch.id)) <= 10
+    assert len(claiming.claim(batch.id)) <= 10
     assert Pace.objects.get().account.startswith("tg:")
 
 
@@ -197,7 +199,7 @@ def test_nothing_leaves_by_a_bot_that_was_removed(telegram_campaign, sandbox):
     batch = accepted(telegram_campaign, [MEI])
     TelegramBot.objects.update(removed_at=timezone.now())
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert outcome(batch) == {MEI: ("failure", "routing_error", "bot_removed")}
     assert sandbox.outbox(channel="telegram") == []
@@ -210,7 +212,7 @@ def test_a_token_that_was_taken_back_keeps_the_messages_waiting(telegram_campaig
     bot.token = f"{bot.bot_id}:revoked{'a' * 30}"
     bot.save()
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     assert Message.objects.get().status == "enqueued"
 
@@ -220,7 +222,7 @@ def test_a_value_cannot_become_markup(telegram_campaign, sandbox):
     batch = accepted(telegram_campaign, [MEI])
     Message.objects.update(values={"name": "<a href='https://evil.example'>x</a>", "clinic": "&"})
 
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     (sent,) = sandbox.outbox(channel="telegram")
     assert sent["text"] == "Dear <a href='https://evil.example'>x</a>, see you at &."

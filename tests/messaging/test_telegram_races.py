@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.models import BotSubscription, TelegramSubscriber
 from campaigns.telegram import subscribers
-from messaging import delivery
+from messaging.delivery import claiming
 from tests.factories import TelegramBotFactory
 
 from .telegram import accepted, subscribe
@@ -59,8 +59,8 @@ def test_two_workers_at_once_write_to_nobody_twice_in_a_second(telegram_campaign
     claimed = []
 
     others = meanwhile(
-        lambda: claimed.extend(delivery.claim(batches[0].id)),
-        lambda: delivery.claim(batches[1].id),
+        lambda: claimed.extend(claiming.claim(batches[0].id)),
+        lambda: claiming.claim(batches[1].id),
     )
 
     assert (len(claimed), len(others)) == (1, 0)

@@ -7,7 +7,8 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import delivery, receipts, sending
+from messaging import receipts, sending
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Message
 from postman.accounts.models import AuditEvent
 from postman.errors import Refused
@@ -22,7 +23,7 @@ def batch(campaign, sandbox):
     """Three messages that the provider took, and whose answers were lost."""
     sandbox.control(callbacks={"enabled": False}, rate_lost=1)
     batch = accepted_batch(campaign, 3)
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
     sandbox.control(rate_lost=0)
     return batch
@@ -43,7 +44,7 @@ def counts(batch):
 def test_an_officer_has_them_sent_again_as_new_attempts(batch, sandbox):
     with later():
         assert resend(batch) == 3
-        while delivery.send_chunk(batch.id):
+        while send_chunk(batch.id):
             pass
 
     assert counts(batch) == {"total": 3, "sent": 3}
@@ -60,7 +61,7 @@ def test_pressed_twice_sends_once(batch, sandbox):
         resend(batch)
         with pytest.raises(Refused):
             resend(batch)
-        while delivery.send_chunk(batch.id):
+        while send_chunk(batch.id):
             pass
 
     assert set(Message.objects.values_list("attempts_made", flat=True)) == {2}
@@ -89,7 +90,7 @@ def test_a_late_report_on_the_old_attempt_stays_with_it(batch, sandbox):
 
 def test_there_is_nothing_to_decide_where_all_is_known(campaign, sandbox):
     message = single(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     with pytest.raises(Refused) as refused:
         sending.resend_unknown(
@@ -129,7 +130,7 @@ def test_one_message_can_be_sent_again_from_its_page(batch, client_of):
 
 def test_a_failed_message_is_retried_from_its_page(campaign, sandbox, client_of):
     message = single(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     report(message.attempts.select_related("message").get(), "undelivered", "30003")
     receipts.apply_events()
     client = client_of(campaign.creator)
@@ -137,7 +138,7 @@ def test_a_failed_message_is_retried_from_its_page(campaign, sandbox, client_of)
     assert reverse("message-retry", args=[campaign.id, message.id]) in page
 
     client.post(reverse("message-retry", args=[campaign.id, message.id]))
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     message.refresh_from_db()
     assert (message.status, message.attempts_made) == ("sent", 2)

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 from jsonschema import Draft202012Validator
 
-from messaging import delivery, receipts, webhooks
+from messaging import receipts, webhooks
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Webhook
 from messaging.states import Status
 from postman.api.docs import document
@@ -80,7 +81,7 @@ def test_after_a_change_the_snippet_takes_events_with_either_secret(added, campa
 def test_the_examples_have_the_shape_of_what_is_posted(added, campaign, sandbox):
     webhook, _ = added
     message = single(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     report(message.attempts.get(), "undelivered", "30003")
     receipts.apply_events()
     webhooks.send_test(webhook, by=campaign.creator)

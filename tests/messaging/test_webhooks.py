@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from campaigns.membership import NotAnOwner
 from campaigns.models import Role
-from messaging import delivery, receipts, sending, tasks, webhooks
+from messaging import receipts, sending, tasks, webhooks
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import (
     Attempt,
     Message,
@@ -101,7 +102,7 @@ def serve(at=None):
 
 def sent_message(campaign):
     message = single(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     return message
 
 
@@ -154,7 +155,7 @@ def test_an_event_says_what_happened_and_nothing_of_the_person(
 
 def test_messages_of_a_batch_name_their_batch(campaign, webhook, receiver, sandbox):
     batch = accepted_batch(campaign, 2)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     serve()
 
     assert {json.loads(body)["data"]["batchId"] for _, body in receiver.taken} == {batch.public_id}
@@ -173,7 +174,7 @@ def test_a_retry_is_told_as_the_next_attempt(campaign, webhook, receiver, sandbo
     message = sent_message(campaign)
     deliver(message, "undelivered")
     sending.retry_message(campaign, message.id, by=campaign.creator)
-    delivery.send_chunk(None)
+    send_chunk(None)
     serve()
 
     told = [json.loads(body)["data"] for _, body in receiver.taken]
@@ -255,7 +256,7 @@ def test_a_receiver_that_was_down_for_a_day_gets_everything_once_and_in_order(
         with time_machine.travel(began + timedelta(minutes=minute)):
             if minute % 60 == 0:
                 batch = accepted_batch(campaign, 4)
-                delivery.send_chunk(batch.id)
+                send_chunk(batch.id)
                 messages += Message.objects.filter(batch=batch).order_by("id")
             elif minute % 60 == 30:
                 for message in messages[-4:]:

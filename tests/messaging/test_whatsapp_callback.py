@@ -9,7 +9,8 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from messaging import delivery, providers, receipts, sending
+from messaging import providers, receipts, sending
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, ProviderEvent
 from messaging.sandbox import constants
 from messaging.sandbox.whatsapp import signed
@@ -35,7 +36,7 @@ def sent(campaign, number="6581230001"):
         values={"recipient_name": "Mei Ling", "slot": "9am", "agency": "MOH"},
         id=new_id(),
     )
-    delivery.send_chunk(None)
+    send_chunk(None)
     return Attempt.objects.get(message=message)
 
 
@@ -264,7 +265,7 @@ def test_while_our_account_is_not_served_messages_wait(campaign, sandbox, switch
 
     sandbox.control(**{switch: 0.0})
     with time_machine.travel(timezone.now() + timedelta(seconds=6), tick=False):
-        delivery.send_chunk(None)
+        send_chunk(None)
 
     attempt.refresh_from_db()
     assert (attempt.status, attempt.number) == ("sent", 1)
@@ -274,7 +275,7 @@ def test_while_our_account_is_not_served_messages_wait(campaign, sandbox, switch
 def test_a_lost_answer_is_never_sent_again_on_a_guess(campaign, sandbox):
     attempt = sent(campaign, "6581120033")
     for _ in range(3):
-        delivery.send_chunk(None)
+        send_chunk(None)
 
     attempt.refresh_from_db()
     assert attempt.status == "unknown"

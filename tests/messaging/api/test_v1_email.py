@@ -10,8 +10,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from campaigns.models import Sender, SenderDomain
-from messaging import delivery, receipts
+from messaging import receipts
 from messaging.channels.base import Event
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message, Suppression, Transactional, TransactionalFile
 from postman.accounts import keys
 from tests.factories import UserFactory
@@ -135,7 +136,7 @@ def test_it_leaves_as_it_was_written_but_for_what_emails_may_not_hold(send, sand
         disable_tracking=True,
     )
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     [mail] = sandbox.outbox(channel="email")
     assert "pat@example.org" in mail["to"]
@@ -163,7 +164,7 @@ def test_one_email_that_cannot_be_put_together_keeps_no_other_from_leaving(send,
     Transactional.objects.update(content={})
     send(recipient="ravi@example.org")
 
-    while delivery.send_chunk(None):
+    while send_chunk(None):
         pass
 
     assert dict(Message.objects.values_list("recipient", "status")) == {
@@ -226,7 +227,7 @@ def test_what_is_wrong_is_said_with_its_place_and_nothing_is_stored(send, fields
 def test_a_subject_is_one_line(send, sandbox):
     send(subject="Visit\r\nBcc: everybody@example.org")
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     [mail] = sandbox.outbox(channel="email")
     assert mail["subject"] == "Visit Bcc: everybody@example.org"
@@ -263,7 +264,7 @@ def test_who_unsubscribed_from_campaigns_still_gets_what_systems_send(send, acco
     )
 
     assert send().status_code == 201
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert len(sandbox.outbox(channel="email")) == 1
 
 
@@ -319,7 +320,7 @@ def test_files_go_along_and_are_named_in_the_answer(send_form, account, own_addr
         },
         {"fileName": "notes.txt", "fileSize": 5, "hash": "5d41402abc4b2a76b9719d911017c592"},
     ]
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert Message.objects.get().status == "sent"
 
 
@@ -468,7 +469,7 @@ def test_what_became_of_it_is_told_and_never_goes_back(
     send, get, sandbox, events, status, error, sub_type
 ):
     number = send().json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert get(f"{LIST}/{number}").json()["status"] == "ACCEPTED"
 
     for kind, code in events:

@@ -6,7 +6,8 @@ from django.urls import reverse
 from campaigns import sms_credentials
 from campaigns.models import Campaign, TwilioCredentials
 from campaigns.twilio_account import Credentials
-from messaging import delivery
+from messaging.delivery.changes import Change, apply
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message, Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
@@ -99,7 +100,7 @@ def test_it_leaves_through_the_labelled_account_with_not_a_word_more(
 ):
     number = send(body="a < b > c & {{d}}\nbye").json()["id"]
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     [sms] = sandbox.outbox(channel="sms")
     assert sms["text"] == "a < b > c & {{d}}\nbye"
@@ -151,9 +152,9 @@ def test_a_number_the_operator_does_not_know_ends_as_an_error(
     send, clinic, client, headers, sandbox
 ):
     number = send(recipient="6581110013").json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
     attempt = Attempt.objects.get()
-    delivery.apply([delivery.Change(attempt.id, "failure", "recipient_invalid", "30005")])
+    apply([Change(attempt.id, "failure", "recipient_invalid", "30005")])
 
     shown = client.get(f"{LIST}/{number}", headers=headers).json()
 

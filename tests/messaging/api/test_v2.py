@@ -5,7 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery, receipts
+from messaging import receipts
+from messaging.delivery import claiming, leases
 from messaging.models import Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, report
@@ -67,7 +68,7 @@ def test_a_message_is_accepted_and_shown_as_the_contract_says(call, campaign):
 
 def test_its_status_can_be_read_with_every_attempt(call, campaign):
     sent = call("post", body=GOOD).json()
-    delivery.claim(None)
+    claiming.claim(None)
     report(Message.objects.get().attempts.get(), "undelivered", "30003")
     receipts.apply_events()
 
@@ -89,9 +90,9 @@ def test_its_status_can_be_read_with_every_attempt(call, campaign):
 
 def test_an_unheard_outcome_is_still_being_sent_for_v2(call, sandbox):
     sent = call("post", body=GOOD).json()
-    delivery.claim(None)
+    claiming.claim(None)
     Message.objects.get().attempts.update(lease_until="2020-01-01T00:00Z")
-    delivery.sweep_leases()
+    leases.sweep()
 
     assert call("get", f"/{sent['id']}").json()["latestStatus"] == "sending"
 

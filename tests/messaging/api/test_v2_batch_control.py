@@ -2,7 +2,8 @@
 
 import pytest
 
-from messaging import delivery
+from messaging.delivery import claiming, handing_over, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, upload
@@ -27,12 +28,12 @@ def call(client, campaign, key, unlimited):
 
 
 def send_all(batch):
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
 
 
 def test_a_batch_says_how_far_it_is(call, batch, sandbox):
-    delivery.record(delivery.deliver(delivery.claim(batch.id, limit=2)))
+    recording.record(handing_over.deliver(claiming.claim(batch.id, limit=2)))
 
     shown = call(batch, method="get").json()
 

@@ -1,7 +1,8 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from messaging import delivery
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, StagedRow
 from tests.messaging.builders import csv_of
 
@@ -34,8 +35,8 @@ def test_a_good_file_is_accepted_whole(post, campaign, sandbox):
     batch = Batch.objects.get()
     assert answer.status_code == 201
     assert answer.json() == {"isValid": True, "batchId": batch.public_id}
-    delivery.expand(batch.id)
-    while delivery.send_chunk(batch.id):
+    expanding.expand(batch.id)
+    while send_chunk(batch.id):
         pass
     assert len(sandbox.outbox(channel="sms")) == 3
     assert set(Message.objects.values_list("via_api", flat=True)) == {True}

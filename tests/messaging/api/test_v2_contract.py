@@ -11,8 +11,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery, receipts, sending
-from messaging.channels.base import DELIVERY_ERRORS
+from messaging import receipts, sending
+from messaging.channels.base import DELIVERY_ERRORS, Accepted, Rejected
+from messaging.delivery import claiming, expanding, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from postman.settings import base
 from tests.factories import CampaignFactory, UserFactory
@@ -80,8 +82,8 @@ def error_of(answer):
 
 def hand_over(batch=None):
     """Every waiting message of this lane is taken by the provider."""
-    claimed = delivery.claim(batch.id if batch else None)
-    delivery.record([(c, delivery.Accepted(f"SM{n}")) for n, c in enumerate(claimed)])
+    claimed = claiming.claim(batch.id if batch else None)
+    recording.record([(c, Accepted(f"SM{n}")) for n, c in enumerate(claimed)])
 
 
 def undelivered(message):
@@ -327,7 +329,7 @@ def test_e4_and_e7_show_a_message_of_a_file_sent_by_a_program(call, campaign):
     sent = call("post", "batch/messages", file=b"recipient,language,name,clinic\n"
                 b"6581230001,english,Mei Ling,Clementi Clinic\n")  # fmt: skip
     batch = Batch.objects.get()
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
     hand_over(batch)
     batch.refresh_from_db()
     message = Message.objects.get()
@@ -447,7 +449,7 @@ def test_the_numbers_that_fail_are_those_published():
 def test_a_number_made_to_fail_does_so_wherever_it_is_read(call, number, kind, code):
     """v2-sms §13.7: on E3 and E4."""
     sent = call("post", "messages", GOOD | {"recipient": number})
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     alone = call("get", f"messages/{sent.json()['id']}").json()
     [listed] = call("get", "messages").json()["data"]
@@ -466,8 +468,8 @@ def test_a_file_of_numbers_made_to_fail_does_so_row_by_row(call):
     sent = call("post", "batch/messages", file=f"recipient,language,name,clinic\n{rows}".encode())
     batch_id = sent.json()["batchId"]
     batch = Batch.objects.get()
-    delivery.expand(batch.id)
-    delivery.send_chunk(batch.id)
+    expanding.expand(batch.id)
+    send_chunk(batch.id)
 
     listed = call("get", f"batch/{batch_id}/messages").json()["data"]
 
@@ -511,7 +513,7 @@ def test_quotes_commas_and_line_breaks_of_a_file_reach_the_text(call):
     call("post", "batch/messages", file=b"recipient,language,name,clinic\r\n"
          b'6581230001,english,"Mei ""Mimi"" Ling","Bedok, Block 2\nLevel 3"\r\n')  # fmt: skip
     batch = Batch.objects.get()
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     [shown] = call("get", f"batch/{batch.public_id}/messages").json()["data"]
 
@@ -649,9 +651,9 @@ def retry_of_an_unknown_message(call, campaign):
 def fourth_retry(call, campaign):
     message = single(campaign)
     for _ in range(3):
-        delivery.record([(c, delivery.Rejected("30003")) for c in delivery.claim(None)])
+        recording.record([(c, Rejected("30003")) for c in claiming.claim(None)])
         assert call("post", f"messages/{message.public_id}/retry").status_code == 201
-    delivery.record([(c, delivery.Rejected("30003")) for c in delivery.claim(None)])
+    recording.record([(c, Rejected("30003")) for c in claiming.claim(None)])
     return call("post", f"messages/{message.public_id}/retry")
 
 

@@ -11,7 +11,8 @@ from django.db import connections, transaction
 from django.test import Client
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import delivery, receipts, tasks
+from messaging import receipts, tasks
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, BatchStatus, IdempotencyKey, Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single
@@ -51,7 +52,7 @@ def code_of(answer):
 
 
 def fail_all(batch=None):
-    while delivery.send_chunk(batch.id if batch else None):
+    while send_chunk(batch.id if batch else None):
         pass
     for attempt in Attempt.objects.filter(status="sent").select_related("message"):
         report(attempt, "undelivered", "30003")
@@ -71,7 +72,7 @@ def test_a_repeated_send_answers_as_the_first_and_makes_no_second_message(post):
 
 def test_the_answer_stays_what_it_was_though_the_message_has_moved_on(post, sandbox):
     first = post(body=GOOD)
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert post(body=GOOD).json() == first.json()
 

@@ -6,7 +6,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import delivery, receipts
+from messaging import receipts
+from messaging.channels.base import Accepted
+from messaging.delivery import claiming, recording
 from messaging.models import Batch, Message
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -175,8 +177,8 @@ def test_a_question_that_makes_no_sense_is_refused(get, campaign, asked):
 
 def test_an_attempt_tells_its_whole_story(get, campaign):
     message = single(campaign)
-    [claimed] = delivery.claim(None)
-    delivery.record([(claimed, delivery.Accepted("SM1"))])
+    [claimed] = claiming.claim(None)
+    recording.record([(claimed, Accepted("SM1"))])
     report(message.attempts.get(), "undelivered", "30003")
     receipts.apply_events()
 
@@ -226,7 +228,7 @@ def test_a_batch_of_another_campaign_does_not_exist(get):
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_page_takes_as_many_queries_however_long_it_is(get, campaign, count):
     accepted_batch(campaign, count)
-    delivery.claim(Batch.objects.get().id)
+    claiming.claim(Batch.objects.get().id)
     Message.objects.update(created_at=Message.objects.first().created_at + timedelta(seconds=1))
     get()
 

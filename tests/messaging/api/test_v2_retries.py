@@ -3,7 +3,10 @@ import threading
 import pytest
 from django.db import connection
 
-from messaging import delivery, sending
+from messaging import sending
+from messaging.channels.base import Rejected
+from messaging.delivery import claiming, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, BatchStatus, Message
 from postman.errors import Refused
 from tests.factories import CampaignFactory
@@ -25,8 +28,8 @@ def post(client, campaign, key):
 
 def fail(batch_id=None):
     """Every waiting message of this lane is handed over and fails."""
-    claimed = delivery.claim(batch_id)
-    delivery.record([(c, delivery.Rejected("30003")) for c in claimed])
+    claimed = claiming.claim(batch_id)
+    recording.record([(c, Rejected("30003")) for c in claimed])
 
 
 def error_of(answer):
@@ -47,7 +50,7 @@ def test_a_failed_message_is_sent_once_more_under_the_same_id(post, campaign, sa
     assert (answer.status_code, shown["id"]) == (201, message.public_id)
     assert shown["latestStatus"] == "created"
     assert "language" not in shown
-    delivery.send_chunk(None)
+    send_chunk(None)
     message.refresh_from_db()
     assert message.status == "sent"
     assert [a.status for a in message.attempts.order_by("number")] == ["failure", "sent"]
@@ -125,7 +128,7 @@ def test_the_failed_messages_of_a_batch_are_sent_once_more(post, campaign, sandb
     answer = post(f"batch/{batch.public_id}")
 
     assert (answer.status_code, answer.content) == (201, b"")
-    assert delivery.send_chunk(batch.id) == 2
+    assert send_chunk(batch.id) == 2
     assert sorted(Message.objects.values_list("status", flat=True)) == ["sent", "sent", "success"]
 
 
@@ -146,15 +149,15 @@ def test_a_batch_with_messages_that_wait_fails_and_says_so_and_is_sent_on(post, 
 
     assert error_of(answer) == (400, "unresolved_batch_messages")
     assert Batch.objects.get().status == BatchStatus.ENQUEUING_FAILED
-    assert delivery.send_chunk(batch.id) == 2
-    assert delivery.send_chunk(batch.id) == 0
+    assert send_chunk(batch.id) == 2
+    assert send_chunk(batch.id) == 0
     assert Batch.objects.get().dispatched_at is not None
 
 
 # v2-sms §13.14
 def test_a_batch_without_failures_has_nothing_to_retry(post, campaign, sandbox):
     batch = accepted_batch(campaign, 2)
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     answer = post(f"batch/{batch.public_id}")
 
@@ -178,7 +181,7 @@ def test_counts_add_up_after_a_retry(post, campaign, sandbox):
     batch = accepted_batch(campaign, 3)
     fail(batch.id)
     post(f"batch/{batch.public_id}")
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
 
     counts = batch.counts()
 

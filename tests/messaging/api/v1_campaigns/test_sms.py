@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from campaigns import sms_credentials
 from campaigns.models import Campaign, SmsDraft, TemplateBody
-from messaging import delivery, sending
+from messaging import sending
+from messaging.delivery import starting
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from messaging.sandbox import constants
 from tests.factories import CampaignFactory
@@ -53,7 +55,7 @@ def test_an_sms_campaign_is_made_filled_tested_sent_and_reported_through_the_api
     preview = call("get", f"{path}/preview")
     tested = call("post", f"{path}/credentials", {"label": "clinic", "recipient": "81239999"})
     told = call("post", f"{path}/send", {"rate": 10})
-    delivery.send_chunk(None)
+    send_chunk(None)
     deliver()
 
     assert (made.status_code, made.json()["type"]) == (201, "SMS")
@@ -291,7 +293,7 @@ def test_credentials_that_were_removed_send_nothing_that_was_scheduled_through_t
     just_now = timezone.now() - timedelta(seconds=1)
     Batch.objects.filter(status="scheduled").update(scheduled_at=just_now)
 
-    assert delivery.start_due_batches() == []
+    assert starting.start_due_batches() == []
 
     assert Batch.objects.get().status == "ready"
     [mail] = mailoutbox

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from campaigns.models import Campaign
-from messaging import delivery
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from tests.factories import TelegramBotFactory
 from tests.messaging.api.v1_campaigns.workers import check_uploads, deliver, refused
@@ -52,7 +52,7 @@ def test_a_telegram_campaign_is_made_filled_tested_sent_and_reported_through_the
     chosen = call("post", f"{path}/credentials", {"label": "clinic"})
     tried = call("post", f"{path}/credentials/verify", {"recipient": LEE})
     told = call("post", f"{path}/send", {"rate": 30})
-    delivery.send_chunk(None)
+    send_chunk(None)
     deliver()
 
     assert made.json()["type"] == "TELEGRAM"

@@ -2,7 +2,9 @@
 
 from django.utils import timezone
 
-from messaging import delivery, ingest
+from messaging import ingest
+from messaging.delivery import expanding
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch
 
 
@@ -14,8 +16,8 @@ def check_uploads():
 def deliver():
     """Send what was accepted, to the last message."""
     for batch in Batch.objects.filter(accepted_at__isnull=False):
-        delivery.expand(batch.id)
-        while delivery.send_chunk(batch.id):
+        expanding.expand(batch.id)
+        while send_chunk(batch.id):
             pass
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from campaigns.models import Sender
-from messaging import delivery
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Transactional
 from tests.factories import UserFactory
 from tests.messaging.api.v1_transactional.conftest import code_of, verified
@@ -17,7 +17,7 @@ DEFAULT = "donotreply@mail.postman.gov.sg"
 def test_the_default_sender_may_be_called_anything(post, email, sandbox, address):
     shown = post(email, **{"from": f"Clinic Reminders <{address}>"}).json()
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert shown["from"] == shown["params"]["from"] == f"Clinic Reminders <{DEFAULT}>"
     [mail] = sandbox.outbox(channel="email")
@@ -38,7 +38,7 @@ def test_a_name_is_answered_as_it_was_sent_and_leaves_as_a_header_must(
 ):
     answer = post(email, **{"from": f"{name} <{DEFAULT}>"})
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert answer.json()["from"] == shown
     assert sandbox.outbox(channel="email")[0]["from"] == sent
@@ -105,7 +105,7 @@ def test_replies_go_where_the_call_says_or_to_the_account(post, email, account, 
     post(email)
     post(email, reply_to="Desk@Health.gov.sg")
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     told = {mail["reply_to"][0] for mail in sandbox.outbox(channel="email")}
     assert told == {account.email, "desk@health.gov.sg"}
