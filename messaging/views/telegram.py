@@ -57,15 +57,14 @@ def message(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         draft = drafts.save(campaign, typed["body"], version=typed["version"], by=membership.user)
     except drafts.Conflict as conflict:
         form.add_error("body", f"{conflict.message} Theirs is below: save again to replace it.")
-        data = request.POST.copy()
-        data["version"] = str(conflict.theirs.version)
-        form.data = data
+        form.go_on_from(conflict.theirs.version)
         return _message_page(request, membership, conflict.theirs, form, is_theirs=True, status=409)
     faults = texts.faults_of(draft.body)
     if "next" in request.POST and not faults:
         return redirect("compose-multiple", campaign.pk)
     if "next" in request.POST:
         form.add_error("body", faults)
+        form.go_on_from(draft.version)  # it is saved, faults and all
         return _message_page(request, membership, draft, form, status=422)
     flash.success(request, "Saved.")
     return redirect("telegram-message", campaign.pk)
@@ -195,33 +194,6 @@ def check_again(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUI
     return redirect("batch", campaign.pk, batch.pk)
 
 
-@require_POST
-@login_required
-def test(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
-    """Send the message of the file's first row to oneself, and see what became of it."""
-    campaign, membership = campaign_for(request, campaign_id, channel=Channel.TELEGRAM)
-    batch = get_object_or_404(
-        Batch.objects.visible_to(membership).select_related("campaign"), pk=batch_id
-    )
-    form = TestForm(request.POST)
-    if form.is_valid():
-        try:
-            sent = sending.send_bot_test(
-                batch,
-                recipient=form.cleaned_data["phone"],
-                by=membership.user,
-                id=form.cleaned_data["message_id"],
-            )
-        except Refused as refused:
-            flash.error(request, refused.message)
-        else:
-            flash.success(request, "The test message is on its way.")
-            return redirect("message", campaign.pk, sent.pk)
-    else:
-        flash.error(request, "Enter the phone number that you have subscribed with.")
-    return redirect("batch", campaign.pk, batch.pk)
-
-
 # What became of one ------------------------------------------------------------------------
 
 
@@ -253,6 +225,8 @@ def sent_message(
         "shown": shown,
         "status_label": Status(message.status).label,
         "is_unknown": message.status == Status.UNKNOWN,
+        # Of a test, which comes before the sending of a file.
+        "waiting": None if message.batch_id else open_batch(membership),
         "may_retry": message.can_retry and (not message.batch or message.batch.is_retryable),
         "attempts": [
             {"attempt": each, "why": outcomes.why_of(Channel.TELEGRAM, each)} for each in attempts
