@@ -66,7 +66,7 @@ def why_not_by(user: User, channel: Channel) -> str:
     if user.agency and not user.agency.may_use(channel):
         return (
             f"{channel.label} is not switched on for {user.agency}. "
-            "Your agency administrator can ask Postman's for it."
+            "Your agency administrator can ask Postman's support for it."
         )
     if channel == Channel.WHATSAPP and channel not in settings.CHANNELS:
         return "Postman has no number at WhatsApp on this site."

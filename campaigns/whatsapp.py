@@ -54,7 +54,7 @@ def why_not(user: User) -> str:
         return ""
     return (
         "No WhatsApp template is granted to you yet. Your agency administrator can ask Postman's "
-        "for one."
+        "support for one."
     )
 
 
@@ -218,11 +218,11 @@ def defaults_for(user: User, template: WhatsappTemplate) -> dict[str, str]:
 def fault_of_value(value: str) -> str:
     """Why WhatsApp would not take this value for a param; empty where it would."""
     if not value.strip():
-        return "This is empty, and WhatsApp takes no empty params."
+        return "This is empty, and WhatsApp takes no empty values."
     if len(value) > MOST_CHARACTERS:
         return f"This has more than {MOST_CHARACTERS:,} characters."
     if _breaks(value) or "\0" in value or any("\ud800" <= each <= "\udfff" for each in value):
-        return "Take out line breaks, tabs and rows of spaces: WhatsApp takes none in a param."
+        return "Take out line breaks, tabs and rows of spaces: WhatsApp takes none in a value."
     return ""
 
 

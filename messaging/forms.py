@@ -14,7 +14,8 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from campaigns import passcodes, whatsapp
-from campaigns.models import Campaign, Language, WhatsappTemplate
+from campaigns.models import Campaign, Channel, Language, WhatsappTemplate
+from campaigns.phone_numbers import InvalidRecipient, normalise
 from messaging import readiness
 from messaging.models import Batch, Webhook, WebhookDelivery
 from postman.accounts.forms import OfficialEmailField
@@ -102,6 +103,21 @@ class EmailFilter(MessageFilter):
     job = None  # type: ignore[assignment]  # every email comes of a file
 
 
+class TelegramFilter(MessageFilter):
+    """The same of a bot's messages, of which Telegram reports nothing after it took them."""
+
+    status = forms.ChoiceField(
+        label="Status",
+        required=False,
+        choices=[choice for choice in STATUS_CHOICES if choice[0] != "sent"],
+    )
+    job = forms.ChoiceField(
+        label="Messages",
+        required=False,
+        choices=[("", "All"), ("batch", "Of files"), ("single", "Tests")],
+    )
+
+
 class WhatsappFilter(MessageFilter):
     """The same of WhatsApp messages: by whom they are to, too."""
 
@@ -129,13 +145,21 @@ class WhatsappFilter(MessageFilter):
 
 
 class BatchFilter(FilterForm):
+    """By a part of the file's name, or of the batch's id."""
+
     search = forms.CharField(
-        label="Batch ID",
+        label="File name or batch ID",
         required=False,
         max_length=50,
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Any part of it"}),
     )
     status = forms.ChoiceField(label="Status", required=False, choices=BATCH_CHOICES)
+
+    def __init__(self, campaign: Campaign, asked: QueryDict) -> None:
+        super().__init__(asked)
+        # Whoever sends SMS knows batches by the ids that the API gives.
+        if campaign.channel != Channel.SMS:
+            self.fields["search"].label = "File name"
 
 
 class DeliveryFilter(FilterForm):
@@ -321,6 +345,15 @@ class WhatsappForm(forms.Form):
                 widget=forms.TextInput(attrs={"autocomplete": "off"}),
                 error_messages={"required": f"Fill in: {label}."},
             )
+
+    def clean_recipient(self) -> str:
+        """Looked at here too, so that a wrong number is said together with what is missing."""
+        typed: str = self.cleaned_data["recipient"]
+        try:
+            normalise(typed, test_numbers=settings.POSTMAN_ENVIRONMENT == "test")
+        except InvalidRecipient as invalid:
+            raise forms.ValidationError(invalid.message) from None
+        return typed
 
     @property
     def value_fields(self) -> list[forms.BoundField]:

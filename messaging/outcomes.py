@@ -1,8 +1,12 @@
 """What became of a message, in the words of its channel."""
 
+from collections import Counter as Tally
+
+from django.db.models import Count, F
+
 from campaigns.models import Channel
 from messaging.channels import telegram, whatsapp
-from messaging.models import Attempt
+from messaging.models import Attempt, Batch
 from messaging.states import Status
 
 _LABELS: dict[str, dict[str, str]] = {
@@ -33,3 +37,18 @@ def why_of(channel: str, attempt: Attempt | None) -> str:
     if channel == Channel.WHATSAPP and attempt.provider_code:
         return f"{whatsapp.explain(attempt.provider_code)} {advice}"
     return f"{attempt.error.sentence} {advice}"
+
+
+def reasons_in(batch: Batch) -> list[tuple[str, int]]:
+    """Why messages of this batch failed, the commonest reason first: (words, how many)."""
+    failed = Attempt.objects.filter(
+        message__batch=batch,
+        message__status=Status.FAILURE,
+        number=F("message__attempts_made"),
+    )
+    reasons: Tally[str] = Tally()
+    counted = failed.order_by().values("provider_code", "error_code").annotate(n=Count("id"))
+    for row in counted:
+        alike = Attempt(provider_code=row["provider_code"], error_code=row["error_code"])
+        reasons[why_of(batch.campaign.channel, alike)] += row["n"]
+    return reasons.most_common()

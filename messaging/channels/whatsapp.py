@@ -346,7 +346,7 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "131026": ("recipient_invalid", "This number is not on WhatsApp, or cannot be reached there."),
     "131030": ("recipient_invalid", "A number for testing sends to registered numbers only."),
     "131047": ("routing_error", "More than a day has passed since this person last wrote to us."),
-    "131049": ("recipient_unavailable", "WhatsApp spared this person one message too many."),
+    "131049": ("recipient_unavailable", "WhatsApp held it back: this person got many such messages lately."),
     "131050": ("recipient_unavailable", "This person has asked WhatsApp for no such messages."),
     "131051": ("content_invalid", "WhatsApp does not know this type of message."),
     "131053": ("content_invalid", "WhatsApp could not take a file of the template's."),

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
-from django.db.models import CharField, Sum
+from django.db.models import CharField, Q, Sum
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,7 +20,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Language, Membership
-from messaging import halting, pricing, sending
+from campaigns.telegram.forms import TestForm
+from messaging import halting, outcomes, pricing, sending
 from messaging.forms import (
     BatchFilter,
     EmailScheduleForm,
@@ -66,7 +67,7 @@ _STATE_OF = {status: state for state, statuses in STATES.items() for status in s
 @login_required
 def batches(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
-    filters = BatchFilter(request.GET)
+    filters = BatchFilter(campaign, request.GET)
     found = _filtered(Batch.objects.visible_to(membership), filters.asked)
     page = page_of(found.select_related("creator"), request.GET, NEWEST_FIRST, size=CARDS)
     counters = _counts_of(page.rows)
@@ -93,8 +94,9 @@ def _filtered(batches: Any, asked: Mapping[str, str]) -> Any:
         batches = batches.filter(status__in=STATES[asked["status"]])
     else:
         batches = batches.exclude(status=BatchStatus.DISCARDED)
-    if part := asked["search"].strip().lower().removeprefix("batch_"):
-        batches = batches.annotate(id_text=Cast("id", CharField())).filter(id_text__contains=part)
+    if part := asked["search"].replace("\0", "").strip().lower().removeprefix("batch_"):
+        is_found = Q(id_text__contains=part) | Q(original_file_name__icontains=part)
+        batches = batches.annotate(id_text=Cast("id", CharField())).filter(is_found)
     return batches
 
 
@@ -166,6 +168,7 @@ def _page(
     *,
     form: ScheduleForm | EmailScheduleForm | None = None,
     send_form: ReviewForm | None = None,
+    test_form: TestForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     state = state_of(batch)
@@ -183,10 +186,13 @@ def _page(
             context |= emails.sent_facts(batch)
         elif campaign.channel != Channel.SMS:
             context |= report_facts(campaign, batch)
+            # Of many it takes a while to add up, so not at every look of a page that polls.
+            if context["poll_seconds"] is None and not context["is_stopped"]:
+                context["reasons"] = outcomes.reasons_in(batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
     elif state in ("ready", "scheduled") and campaign.is_telegram:
-        context |= telegram.review_facts(request, batch, cast(Any, form), None) | {
+        context |= telegram.review_facts(request, batch, cast(Any, form), test_form) | {
             "sent_before": _sent_before(batch, membership)
         }
     elif state in ("ready", "scheduled") and campaign.is_email:
@@ -379,6 +385,34 @@ def send(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> H
         else:
             return redirect("batch", campaign.pk, batch.pk)
     return _page(request, campaign, membership, batch, send_form=form, status=422)
+
+
+@require_POST
+@login_required
+def telegram_test(
+    request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID
+) -> HttpResponse:
+    """Send the message of the file's first row to oneself, and see what became of it."""
+    campaign, membership = campaign_for(request, campaign_id, channel=Channel.TELEGRAM)
+    batch = emails.batch_of(membership, batch_id)
+    if state_of(batch) != "ready":
+        flash.error(request, "Nothing of this file waits to be tested any more.")
+        return redirect("batch", campaign.pk, batch.pk)
+    form = TestForm(request.POST)
+    if form.is_valid():
+        try:
+            sent = sending.send_bot_test(
+                batch,
+                recipient=form.cleaned_data["phone"],
+                by=membership.user,
+                id=form.cleaned_data["message_id"],
+            )
+        except Refused as refused:
+            form.add_error("phone", refused.message)
+        else:
+            flash.success(request, "The test message is on its way.")
+            return redirect("message", campaign.pk, sent.pk)
+    return _page(request, campaign, membership, batch, test_form=form, status=422)
 
 
 @require_POST

@@ -20,7 +20,7 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
 from campaigns.templatetags.postman import phone
 from messaging import sending
-from messaging.forms import EmailFilter, MessageFilter
+from messaging.forms import EmailFilter, MessageFilter, TelegramFilter
 from messaging.models import (
     SENT_STATUSES,
     Attempt,
@@ -55,7 +55,7 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
         return whatsapp.messages(request, campaign, membership)
     if campaign.is_telegram and not Message.objects.visible_to(membership).exists():
         return redirect(_work_of_bot(campaign, membership))
-    filters = MessageFilter(request.GET)
+    filters = (TelegramFilter if campaign.is_telegram else MessageFilter)(request.GET)
     asked = filters.asked
     batch_id = parse_public_id(asked["batch"], "batch")
     if batch_id:
@@ -63,7 +63,10 @@ def campaign(request: HttpRequest, campaign_id: uuid.UUID) -> HttpResponse:
     else:
         messages = Message.objects.visible_to(membership)
     order = BY_ROW if batch_id else NEWEST_FIRST
-    page = page_of(_filtered(messages, asked), request.GET, order, size=PAGE_SIZE)
+    found = _filtered(messages, asked)
+    if campaign.is_telegram:
+        found = found.select_related("batch")
+    page = page_of(found, request.GET, order, size=PAGE_SIZE)
     reasons = telegram.reasons_of(page.rows) if campaign.is_telegram else None
     return render_page(
         request,

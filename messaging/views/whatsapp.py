@@ -285,6 +285,7 @@ def _rows(rows: Sequence[Message]) -> list[dict[str, Any]]:
             "name": row.values.get("recipient_name", ""),
             "to": phone(row.recipient),
             "label": label_of(row.status, attempts.get(row.pk)),
+            "why": _fault_of(attempts.get(row.pk)) if row.status == Status.FAILURE else "",
             "cells": [
                 (name, value if len(value) <= 60 else f"{value[:59]}…")
                 for name, value in sorted(row.values.items())

@@ -3,7 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from messaging import delivery, receipts, sending
+from messaging import receipts, sending
+from messaging.delivery import claiming, handing_over, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, report
@@ -22,11 +24,11 @@ def again(batch):
 
 
 def send_some(batch, count):
-    delivery._record_whatever_happens(delivery.deliver(delivery.claim(batch.id, limit=count)))
+    recording.record_whatever_happens(handing_over.deliver(claiming.claim(batch.id, limit=count)))
 
 
 def send_the_rest(batch):
-    while delivery.send_chunk(batch.id):
+    while send_chunk(batch.id):
         pass
 
 
@@ -54,11 +56,11 @@ def test_after_stop_nothing_more_leaves(batch, sandbox):
 
 
 def test_what_was_claimed_before_the_stop_goes_out_and_is_written_down(batch, sandbox):
-    claimed = delivery.claim(batch.id, limit=2)
+    claimed = claiming.claim(batch.id, limit=2)
 
     sending.stop_batch(batch, by=batch.creator)
     assert again(batch).counts()["sending"] == 2
-    delivery.record(delivery.deliver(claimed))
+    recording.record(handing_over.deliver(claimed))
 
     assert again(batch).counts()["sent"] == 2
     assert counts_are_true(batch)
@@ -70,7 +72,7 @@ def test_a_claim_that_waits_for_a_stop_takes_nothing(campaign):
 
     claimed = meanwhile(
         lambda: sending.stop_batch(again(batch), by=batch.creator),
-        lambda: delivery.claim(batch.id),
+        lambda: claiming.claim(batch.id),
     )
 
     assert claimed == []
@@ -215,11 +217,11 @@ def test_the_page_stops_resumes_and_cancels(batch, sandbox, client_of):
 
 
 def test_the_page_says_how_many_had_been_claimed(batch, client_of):
-    delivery.claim(batch.id, limit=2)
+    claiming.claim(batch.id, limit=2)
 
     page = post(client_of(batch.creator), batch, "stop")
 
-    assert "2 messages had been claimed before you stopped it" in page.content.decode()
+    assert "2 messages were already leaving when you stopped it" in page.content.decode()
 
 
 def test_retry_the_failed_pressed_twice_retries_once(batch, sandbox, client_of):

@@ -5,7 +5,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from campaigns.models import Campaign, TelegramDraft
-from messaging import delivery, ingest
+from messaging import ingest
+from messaging.delivery import expanding, starting
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, Pace
 from postman.accounts.models import Agency
 from postman.ids import new_id
@@ -120,6 +122,16 @@ def test_a_message_that_is_too_long_is_kept_and_goes_no_further(client, telegram
     assert len(TelegramDraft.objects.get().body) == 4100
 
 
+def test_a_message_that_was_refused_can_be_mended_and_saved_again(client, telegram_campaign):
+    refused = save(client, telegram_campaign, "x" * 4100, next="yes")
+    version = refused.context["form"]["version"].value()
+
+    answer = save(client, telegram_campaign, "x" * 4000, version=version, next="yes")
+
+    assert answer.status_code == 302
+    assert len(TelegramDraft.objects.get().body) == 4000
+
+
 def test_of_two_who_write_at_once_the_second_is_told(client, telegram_campaign):
     save(client, telegram_campaign, "First")
 
@@ -230,9 +242,9 @@ def test_what_was_scheduled_leaves_as_it_was_then(client, telegram_campaign, san
     Batch.objects.update(scheduled_at="2026-01-01T00:00:00Z")
     save(client, telegram_campaign, "Another text")
 
-    delivery.start_due_batches()
-    delivery.expand(batch.id)
-    delivery.send_chunk(batch.id)
+    starting.start_due_batches()
+    expanding.expand(batch.id)
+    send_chunk(batch.id)
 
     assert {sent["text"] for sent in sandbox.outbox(channel="telegram")} == {
         "Dear Mei, see you at Bedok.",
@@ -254,7 +266,7 @@ def test_a_test_goes_to_a_number_that_has_subscribed(client, telegram_campaign, 
 
     for _ in range(2):
         send_test(client, batch, "9123 4567", id_)
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     (sent,) = sandbox.outbox(channel="telegram")
     assert (sent["to"], sent["text"]) == ("+6591234567", "Dear Mei, see you at Bedok.")
@@ -264,9 +276,35 @@ def test_a_test_goes_to_a_number_that_has_subscribed(client, telegram_campaign, 
 def test_a_test_to_anybody_else_is_refused_with_the_way_to_subscribe(client, telegram_campaign):
     batch = uploaded(client, telegram_campaign)
 
+    answer = send_test(client, batch, "9123 4567")
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "has not subscribed" in page
+    assert 'value="9123 4567"' in page
+    assert "Send 2 messages now" in page
+    assert not Message.objects.exists()
+
+
+def test_the_page_of_a_test_leads_back_to_the_file(client, telegram_campaign):
+    subscribe(telegram_campaign, "6591234567")
+    batch = uploaded(client, telegram_campaign)
+
     page = send_test(client, batch, "91234567").content.decode()
 
-    assert "has not subscribed" in page
+    assert f'href="{reverse("batch", args=[telegram_campaign.pk, batch.pk])}"' in page
+    assert "None: this is a test" in page
+
+
+@pytest.mark.parametrize("status", ["discarded", "messages_enqueued"])
+def test_of_a_file_that_waits_no_more_nothing_is_tested(client, telegram_campaign, status):
+    subscribe(telegram_campaign, "6591234567")
+    batch = uploaded(client, telegram_campaign)
+    Batch.objects.update(status=status, accepted_at="2026-11-21T00:00:00Z")
+
+    page = send_test(client, batch, "91234567").content.decode()
+
+    assert "waits to be tested" in page
     assert not Message.objects.exists()
 
 
@@ -278,7 +316,7 @@ def test_the_pages_of_what_was_sent_say_why_somebody_was_not_reached(
 ):
     subscribe(telegram_campaign, MEI)
     batch = accepted(telegram_campaign, [MEI, RAVI])
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     failed = Message.objects.get(recipient=RAVI)
 
     page = client.get(reverse("message", args=[telegram_campaign.pk, failed.pk]))
@@ -292,11 +330,34 @@ def test_the_pages_of_what_was_sent_say_why_somebody_was_not_reached(
     assert "Delivered" in page_of(client, batch)
 
 
+def test_the_page_of_a_file_adds_up_why_messages_failed(client, telegram_campaign, sandbox):
+    subscribe(telegram_campaign, MEI)
+    batch = accepted(telegram_campaign, [MEI, RAVI, "6581230003"])
+    send_chunk(batch.id)
+
+    page = page_of(client, batch)
+
+    assert "Why 2 failed" in page
+    assert page.count("never linked to a bot") == 1
+    assert "Retry the 2 that failed" in page
+
+
+def test_files_are_found_by_their_names(client, telegram_campaign):
+    for name in ("March.csv", "april.csv"):
+        url = reverse("compose-multiple", args=[telegram_campaign.pk])
+        client.post(url, {"file": SimpleUploadedFile(name, FILE)})
+
+    page = client.get(reverse("campaign-batches", args=[telegram_campaign.pk]), {"search": "marc"})
+
+    assert "File name" in page.content.decode()
+    assert [card["batch"].original_file_name for card in page.context["cards"]] == ["March.csv"]
+
+
 def test_the_list_of_messages_says_why_each_failed_in_as_many_queries_for_three(
     client, telegram_campaign, sandbox, django_assert_max_num_queries
 ):
     batch = accepted(telegram_campaign, [MEI, RAVI, "6581230003"])
-    delivery.send_chunk(batch.id)
+    send_chunk(batch.id)
     url = reverse("campaign", args=[telegram_campaign.pk])
     client.get(url)
 
@@ -319,11 +380,11 @@ def test_a_thousand_rows_go_through(client, telegram_campaign, sandbox):
     rows = "".join(f"{phone},Name {n},Clinic {n}\n" for n, phone in enumerate(phones))
     batch = uploaded(client, telegram_campaign, b"recipient,name,clinic\n" + rows.encode())
     client.post(reverse("batch-send", args=[telegram_campaign.pk, batch.pk]))
-    delivery.expand(batch.id)
+    expanding.expand(batch.id)
 
     # Its pace is proved elsewhere; here time would be all that is spent.
     while Message.objects.filter(status="created").exists():
-        delivery.send_chunk(batch.id)
+        send_chunk(batch.id)
         Pace.objects.update(full_at="2026-01-01T00:00:00Z")
 
     assert batch.counts()["success"] == 1000

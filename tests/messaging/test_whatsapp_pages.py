@@ -17,7 +17,9 @@ from campaigns.models import (
     WhatsappChoice,
     WhatsappGrant,
 )
-from messaging import delivery, ingest, receipts, sending
+from messaging import counters, ingest, receipts, sending
+from messaging.delivery import expanding, starting
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
 from postman.accounts.models import Agency, AuditEvent
 from postman.ids import new_id
@@ -212,7 +214,7 @@ def test_the_pages_that_confirm_speak_of_no_keys_and_no_bills(browser, campaign)
 
 def test_one_message_is_sent_from_the_form(browser, campaign, sandbox):
     answer = browser.post(url("compose-single", campaign), typed(language="zh_CN"))
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     message = Message.objects.get()
     assert answer.url == url("message", campaign, message.pk)
@@ -283,11 +285,29 @@ def test_an_officer_whose_grant_was_taken_away_sends_nothing(browser, campaign, 
 # Passcodes -----------------------------------------------------------------------------------
 
 
+def test_a_wrong_number_is_said_together_with_what_is_missing(browser, campaign):
+    answer = browser.post(
+        url("compose-single", campaign), typed(**{"recipient": "12", "values.slot": ""})
+    )
+
+    assert set(answer.context["form"].errors) == {"recipient", "values.slot"}
+
+
+def test_the_list_of_messages_says_why_each_failed(browser, campaign, sandbox):
+    sent(campaign, recipient="81120001")
+    send_chunk(None)
+
+    page = main_of(browser.get(url("campaign", campaign)))
+
+    assert "Invalid number" in page
+    assert "This number is not on WhatsApp" in page
+
+
 def test_a_passcode_is_made_sealed_and_read_by_recipient_and_officer(browser, officer, sandbox):
     campaign = WhatsappCampaignFactory(creator=officer, template=wa.granted(officer, **PRECALL))
     values = {"recipient_name": "Mei Ling", "officer_name": "Tan", "agency": "MOH"}
     message = sent(campaign, values=values)
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     passcode = sandbox.outbox(channel="whatsapp")[0]["parameters"][3]
     page = browser.get(url("campaign", campaign))
@@ -396,7 +416,7 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
     if not is_granted:
         WhatsappGrant.objects.all().delete()
 
-    started = delivery.start_due_batches()
+    started = starting.start_due_batches()
 
     batch.refresh_from_db()
     if is_granted:
@@ -407,18 +427,18 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
     [mail] = mailoutbox
     assert (mail.subject, mail.to) == ("Not sent as scheduled: Calls", [campaign.creator.email])
     assert "is not granted to mei.ling@health.gov.sg any more" in mail.body
-    assert delivery.start_due_batches() == []
+    assert starting.start_due_batches() == []
 
 
 @pytest.mark.parametrize("name", ["batch-retry", "message-retry", "batch-resend"])
 def test_what_failed_is_sent_again_only_while_its_template_is_granted(browser, campaign, name):
     batch = checked(campaign, ROWS)
     sending.send_batch(batch, by=campaign.creator)
-    delivery.expand(batch.pk)
+    expanding.expand(batch.pk)
     status = "unknown" if name == "batch-resend" else "failure"
     long_ago = timezone.now() - timedelta(hours=1)
     Message.objects.update(status=status, attempts_made=1, updated_at=long_ago)
-    delivery.mend_counters(campaign.id, batch.id)
+    counters.mend(campaign.id, batch.id)
     WhatsappGrant.objects.all().delete()
     path = url(name, campaign, (Message.objects.first() if "message" in name else batch).pk)
 
@@ -437,9 +457,9 @@ def test_a_thousand_rows_reach_a_thousand_people_once(browser, campaign, sandbox
     people = "".join(f"65812{n:05},English,P{n},9am,MOH\n" for n in range(1000))
     batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
     browser.post(url("batch-send", campaign, batch.pk))
-    delivery.expand(batch.pk)
+    expanding.expand(batch.pk)
 
-    while delivery.send_chunk(batch.pk):
+    while send_chunk(batch.pk):
         pass
 
     summary = sandbox.summary()
@@ -457,10 +477,10 @@ def test_a_hostile_provider_neither_doubles_nor_loses(campaign, sandbox, setting
     people = "".join(f"65812{n:05},English,P{n},9am,MOH\n" for n in range(300))
     batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
     sending.send_batch(batch, by=campaign.creator)
-    delivery.expand(batch.pk)
+    expanding.expand(batch.pk)
 
     for _ in range(30):
-        while delivery.send_chunk(batch.pk):
+        while send_chunk(batch.pk):
             Message.objects.filter(batch=batch).update(due_at=None)
 
     statuses = batch.counts()
@@ -476,9 +496,9 @@ def test_too_many_messages_to_one_person_hold_up_nobody_else(campaign, sandbox):
     people = "6581120034,English,Often,9am,MOH\n6581230001,English,Mei,9am,MOH\n"
     batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
     sending.send_batch(batch, by=campaign.creator)
-    delivery.expand(batch.pk)
+    expanding.expand(batch.pk)
 
-    delivery.send_chunk(batch.pk)
+    send_chunk(batch.pk)
 
     batch.refresh_from_db()
     waiting = Message.objects.get(batch=batch, recipient="6581120034")
@@ -540,7 +560,7 @@ def test_no_list_asks_the_database_more_for_more_messages(
 
 def test_a_message_tells_all_that_happened(browser, campaign, sandbox):
     message = sent(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     attempt = Attempt.objects.get()
     for status in ("sent", "delivered", "read"):
         wa.report(attempt, status)
@@ -560,7 +580,7 @@ def test_a_message_tells_all_that_happened(browser, campaign, sandbox):
 
 def test_a_number_that_is_not_on_whatsapp_says_so(browser, campaign, sandbox):
     message = sent(campaign, recipient="81120001")
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     page = browser.get(url("message", campaign, message.pk))
 
@@ -570,7 +590,7 @@ def test_a_number_that_is_not_on_whatsapp_says_so(browser, campaign, sandbox):
 
 def test_who_reads_is_counted_among_those_who_got_it(browser, campaign, sandbox):
     sent(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     wa.report(Attempt.objects.get(), "read")
     receipts.apply_events()
 
@@ -593,7 +613,7 @@ def long_ago(message):
 
 def delivered(campaign):
     message = sent(campaign)
-    delivery.send_chunk(None)
+    send_chunk(None)
     wa.report(Attempt.objects.get(), "delivered")
     receipts.apply_events()
     return message
@@ -606,7 +626,7 @@ def test_a_message_is_sent_again_with_a_reason_and_a_trace(browser, campaign, sa
     answer = browser.post(
         url("whatsapp-again", campaign, message.pk), {"reason": "Asked for on the phone"}
     )
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert answer.url == url("message", campaign, message.pk)
     out = sandbox.outbox(channel="whatsapp")
@@ -633,7 +653,7 @@ def test_a_late_report_on_the_first_try_does_not_speak_for_the_second(campaign, 
     first = Attempt.objects.get()
     long_ago(message)
     sending.send_again(campaign, message.pk, reason="x", by=campaign.creator)
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     wa.report(first, "read")
     receipts.apply_events()

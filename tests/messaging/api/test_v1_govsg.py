@@ -8,7 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Campaign, WhatsappGrant
-from messaging import delivery, receipts, retention
+from messaging import receipts, retention
+from messaging.channels.base import Accepted
+from messaging.delivery import claiming, recording
+from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Counter, Message, Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
@@ -99,7 +102,7 @@ def test_a_message_that_is_taken_is_shown_whole(send, template):
 def test_it_leaves_as_a_template_with_its_params_in_whatsapps_order(send, sandbox):
     send(language_code="zh_CN")
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     [sent] = sandbox.outbox(channel="whatsapp")
     attempt = Attempt.objects.get()
@@ -113,7 +116,7 @@ def test_it_leaves_as_a_template_with_its_params_in_whatsapps_order(send, sandbo
 
 def test_from_the_call_to_read(send, get, sandbox):
     number = send().json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
     attempt = Attempt.objects.get()
     seen = [get(f"{LIST}/{number}")["status"]]
     for status in ("sent", "delivered", "read"):
@@ -129,7 +132,7 @@ def test_from_the_call_to_read(send, get, sandbox):
 
 def test_statuses_never_go_back(send, get, sandbox):
     number = send().json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
     attempt = Attempt.objects.get()
 
     for status in ("read", "sent", "delivered", "failed"):
@@ -225,7 +228,7 @@ def test_a_template_without_params_needs_none(send, account, sandbox):
     )
 
     answer = send(template_id=plain.pk, without=["params"])
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert (answer.status_code, answer.json()["params"]) == (201, {})
     assert sandbox.outbox(channel="whatsapp")[0]["parameters"] == []
@@ -233,7 +236,7 @@ def test_a_template_without_params_needs_none(send, account, sandbox):
 
 def test_params_that_the_template_does_not_know_are_passed_over(send, sandbox):
     answer = send(params={**PARAMS, "extra": "x", "sealed_passcode": "x"})
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert answer.status_code == 201
     assert Message.objects.get().values == PARAMS
@@ -251,7 +254,7 @@ def test_a_text_too_long_with_its_values_is_refused(send):
 
 def test_a_value_with_braces_stays_text(send, sandbox):
     send(params={**PARAMS, "slot": "{{agency}} & <b>"})
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert sandbox.outbox(channel="whatsapp")[0]["parameters"][1] == "{{agency}} & <b>"
 
@@ -346,7 +349,7 @@ def test_a_call_repeated_with_its_key_sends_once(send, headers):
 def test_a_number_that_is_not_on_whatsapp_has_a_status_of_its_own(send, get, sandbox):
     number = send(recipient="81120001").json()["id"]
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     shown = get(f"{LIST}/{number}")
     assert shown["status"] == "INVALID_RECIPIENT"
@@ -358,7 +361,7 @@ def test_a_number_that_is_not_on_whatsapp_has_a_status_of_its_own(send, get, san
 def test_a_template_that_whatsapp_refuses_is_an_error(send, get, sandbox):
     number = send(recipient="81120003").json()["id"]
 
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     shown = get(f"{LIST}/{number}")
     assert (shown["status"], shown["error_code"]) == ("ERROR", "132015")
@@ -367,19 +370,22 @@ def test_a_template_that_whatsapp_refuses_is_an_error(send, get, sandbox):
 
 def test_a_failure_told_later_is_an_error_with_metas_number(send, get, sandbox):
     number = send().json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     wa.report(Attempt.objects.get(), "failed", 131049)
     receipts.apply_events()
 
     shown = get(f"{LIST}/{number}")
     assert (shown["status"], shown["error_code"]) == ("ERROR", "131049")
-    assert shown["error_description"] == "WhatsApp spared this person one message too many."
+    assert (
+        shown["error_description"]
+        == "WhatsApp held it back: this person got many such messages lately."
+    )
 
 
 def test_an_answer_that_was_lost_is_settled_by_the_webhook(send, get, sandbox):
     number = send(recipient="81120033").json()["id"]
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert Attempt.objects.get().status == "unknown"
     assert get(f"{LIST}/{number}")["status"] == "ACCEPTED"
 
@@ -396,7 +402,7 @@ def test_an_answer_that_was_lost_is_settled_by_the_webhook(send, get, sandbox):
 def test_lists_tell_all_statuses_apart(send, get, sandbox):
     for recipient in ("81230001", "81120001", "81120003"):
         send(recipient=recipient)
-    delivery.send_chunk(None)
+    send_chunk(None)
     found = {
         status: [row["recipient"] for row in get(f"{LIST}?status={status}")["data"]]
         for status in ("ACCEPTED", "ERROR", "INVALID_RECIPIENT", "READ", "DELETED", "unsent")
@@ -510,17 +516,17 @@ def test_a_call_that_is_refused_pins_nothing(send):
 
 def test_references_as_long_as_metas_are_kept_whole(send, get):
     send()
-    [claimed] = delivery.claim(None)
+    [claimed] = claiming.claim(None)
     reference = "wamid." + "x" * 100
 
-    delivery.record([(claimed, delivery.Accepted(reference))])
+    recording.record([(claimed, Accepted(reference))])
 
     assert Attempt.objects.get().reference == reference
 
 
 def test_the_sandboxs_own_number_is_what_speaks(send, sandbox):
     send()
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     assert sandbox.outbox(channel="whatsapp")[0]["from"] == constants.WHATSAPP_NUMBER
 
@@ -529,7 +535,7 @@ def test_whatsapps_ids_hold_the_number_so_they_are_erased_with_it(send, sandbox,
     account.agency.retention_days = 30
     account.agency.save()
     send()
-    delivery.send_chunk(None)
+    send_chunk(None)
     assert Attempt.objects.get().reference
 
     with time_machine.travel(timezone.now() + timedelta(days=31)):
