@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from messaging import (
     billing,
-    delivery,
+    counters,
     email_tests,
     halting,
     ingest,
@@ -29,6 +29,8 @@ from messaging import (
     retention,
     webhooks,
 )
+from messaging.delivery import expanding, leases, starting
+from messaging.delivery.pipeline import Pipeline, send_chunk
 from messaging.models import (
     Attempt,
     Batch,
@@ -64,7 +66,7 @@ def check_upload(batch_id: str) -> None:
 
 @shared_task(name="messaging.expand")
 def expand(batch_id: str) -> None:
-    delivery.expand(UUID(batch_id))
+    expanding.expand(UUID(batch_id))
     send_batches.delay()
 
 
@@ -72,7 +74,7 @@ def expand(batch_id: str) -> None:
 def send_singles() -> None:
     hear(send_singles)
     end = time.monotonic() + SLICE_SECONDS
-    while not is_stopping() and delivery.send_chunk(None) and time.monotonic() < end:
+    while not is_stopping() and send_chunk(None) and time.monotonic() < end:
         pass
 
 
@@ -87,7 +89,7 @@ def send_batches() -> None:
     """A chunk for each agency in turn, so that a large batch makes nobody else wait."""
     end = time.monotonic() + SLICE_SECONDS
     waits = 0
-    with delivery.Pipeline() as pipeline:
+    with Pipeline() as pipeline:
         while time.monotonic() < end and waits < MOST_WAITS and not is_stopping():
             turns = _turns.next(Batch.objects.lanes(timezone.now()))
             if not turns:
@@ -138,7 +140,7 @@ class Turns:
 _turns = Turns()
 
 
-def _send_chunk_of(batch_id: UUID, pipeline: delivery.Pipeline) -> int:
+def _send_chunk_of(batch_id: UUID, pipeline: Pipeline) -> int:
     """A fault of one batch is told and must not keep those behind it waiting."""
     try:
         return pipeline.send_chunk(batch_id)
@@ -160,7 +162,7 @@ def apply_receipts() -> None:
 def tick() -> None:
     """Find every kind of work that waits, however long it has waited, and ring for it."""
     now = timezone.now()
-    delivery.start_due_batches()
+    starting.start_due_batches()
     for batch_id in ingest.waiting(now):
         check_upload.apply_async((str(batch_id),), expires=5)
     for batch_id in Batch.objects.filter(status=BatchStatus.ENQUEUING).values_list("id", flat=True):
@@ -173,7 +175,7 @@ def tick() -> None:
         apply_receipts.apply_async(expires=2)
     if halting.untold().exists():
         tell_of_halts.apply_async(expires=2)
-    delivery.sweep_leases()
+    leases.sweep()
     if EmailTest.objects.due(now).exists():
         send_email_tests.apply_async(expires=2)
     email_tests.sweep()
@@ -222,7 +224,7 @@ def send_digest() -> None:
 
 @shared_task(name="messaging.fold_counters")
 def fold_counters() -> None:
-    delivery.fold_counters()
+    counters.fold()
 
 
 @shared_task(name="messaging.check_counters")
@@ -231,7 +233,7 @@ def check_counters() -> None:
     end = time.monotonic() + SLICE_SECONDS
     for campaign_id, batch_id in Counter.objects.lanes_since(timezone.now() - COUNTED_WITHIN):
         if cache.add(f"counted:{campaign_id}:{batch_id}", True, COUNTED_WITHIN.total_seconds()):
-            delivery.mend_counters(campaign_id, batch_id)
+            counters.mend(campaign_id, batch_id)
         if time.monotonic() > end:
             check_counters.delay()
             return
