@@ -21,7 +21,7 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Language, Membership
 from campaigns.telegram.forms import TestForm
-from messaging import halting, outcomes, pricing, sending
+from messaging import halting, outcomes, pricing
 from messaging.forms import (
     BatchFilter,
     EmailScheduleForm,
@@ -31,6 +31,7 @@ from messaging.forms import (
     is_night,
 )
 from messaging.models import SENT_STATUSES, Batch, BatchStatus, Counter, Message, StagedRow
+from messaging.sending import deciding, retrying, trials
 from messaging.states import RETRIED
 from postman.errors import Refused
 
@@ -370,7 +371,7 @@ def _sent_before(batch: Batch, membership: Membership) -> dict[str, Any] | None:
 def send(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
     campaign, membership = campaign_for(request, campaign_id)
     if not campaign.is_email:
-        return _change(request, campaign_id, batch_id, sending.send_batch)
+        return _change(request, campaign_id, batch_id, deciding.send_batch)
     batch = emails.batch_of(membership, batch_id)
     if state_of(batch) not in ("ready", "scheduled"):
         if not batch.is_accepted:  # or this is the second press
@@ -379,7 +380,7 @@ def send(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> H
     form = ReviewForm(batch, request.POST)
     if form.is_valid():
         try:
-            sending.send_batch(batch, by=membership.user, reviewed=form.cleaned_data["version"])
+            deciding.send_batch(batch, by=membership.user, reviewed=form.cleaned_data["version"])
         except Refused as refused:
             form.add_error(None, refused.message)
         else:
@@ -401,7 +402,7 @@ def telegram_test(
     form = TestForm(request.POST)
     if form.is_valid():
         try:
-            sent = sending.send_bot_test(
+            sent = trials.send_bot_test(
                 batch,
                 recipient=form.cleaned_data["phone"],
                 by=membership.user,
@@ -419,7 +420,7 @@ def telegram_test(
 @login_required
 def unschedule(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
     return _change(
-        request, campaign_id, batch_id, sending.unschedule_batch, "The schedule is cancelled."
+        request, campaign_id, batch_id, deciding.unschedule_batch, "The schedule is cancelled."
     )
 
 
@@ -427,7 +428,7 @@ def unschedule(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID
 @login_required
 def discard(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
     return _change(
-        request, campaign_id, batch_id, sending.discard_batch, "Discarded. Nothing was sent."
+        request, campaign_id, batch_id, deciding.discard_batch, "Discarded. Nothing was sent."
     )
 
 
@@ -437,13 +438,13 @@ def discard(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -
 @require_POST
 @login_required
 def stop(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
-    return _change(request, campaign_id, batch_id, sending.stop_batch)
+    return _change(request, campaign_id, batch_id, deciding.stop_batch)
 
 
 @require_POST
 @login_required
 def resume(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> HttpResponse:
-    return _change(request, campaign_id, batch_id, sending.resume_batch, "Sending goes on.")
+    return _change(request, campaign_id, batch_id, deciding.resume_batch, "Sending goes on.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -452,7 +453,7 @@ def cancel(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) ->
     """Cannot be taken back, so it is asked for on a page of its own."""
     if request.method == "POST":
         return _change(
-            request, campaign_id, batch_id, sending.cancel_batch, "The rest is cancelled."
+            request, campaign_id, batch_id, deciding.cancel_batch, "The rest is cancelled."
         )
     campaign, membership = campaign_for(request, campaign_id)
     batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
@@ -469,7 +470,7 @@ def retry(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> 
     campaign, membership = campaign_for(request, campaign_id)
     batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
     try:
-        retried = sending.retry_batch(campaign, batch.pk, by=membership.user)
+        retried = retrying.retry_batch(campaign, batch.pk, by=membership.user)
     except Refused as refused:
         flash.error(request, refused.message)
     else:
@@ -524,7 +525,7 @@ def schedule(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) 
     )
     if form.is_valid():
         try:
-            sending.schedule_batch(
+            deciding.schedule_batch(
                 batch,
                 at=form.cleaned_data["at"],
                 by=membership.user,

@@ -19,7 +19,6 @@ from campaigns import sms
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Language, Membership
 from campaigns.templatetags.postman import phone
-from messaging import sending
 from messaging.forms import EmailFilter, MessageFilter, TelegramFilter
 from messaging.models import (
     SENT_STATUSES,
@@ -30,6 +29,7 @@ from messaging.models import (
     Suppression,
     SuppressionQuerySet,
 )
+from messaging.sending import retrying
 from messaging.states import EMAIL_GROUPS, PAGE_GROUPS, TERMINAL, Status
 from postman.errors import Refused
 from postman.ids import parse_public_id
@@ -323,7 +323,7 @@ def retry(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -
     campaign, membership = campaign_for(request, campaign_id)
     message = get_object_or_404(Message.objects.visible_to(membership), pk=message_id)
     try:
-        sending.retry_message(campaign, message.pk, by=membership.user)
+        retrying.retry_message(campaign, message.pk, by=membership.user)
     except Refused as refused:
         flash.error(request, refused.message)
     return redirect("message", campaign.pk, message.pk)

@@ -20,9 +20,10 @@ from campaigns.email import pinning
 from campaigns.models import Campaign, Channel, EmailDraft, Membership
 from campaigns.telegram import drafts
 from campaigns.whatsapp import chosen_in
-from messaging import exports, sending
+from messaging import exports
 from messaging.forms import ComposeForm, PasteForm, UploadForm, placeholders
 from messaging.models import Batch, Message
+from messaging.sending import singles, uploading
 from postman.errors import Refused
 from postman.ids import new_id
 
@@ -91,7 +92,7 @@ def _sent_by_this_page(form: ComposeForm, membership: Membership) -> Message | N
 def _send(form: ComposeForm, campaign: Campaign, membership: Membership) -> Message | None:
     """The message as accepted; None where it was refused, with the reasons on the form."""
     try:
-        return sending.send_message(
+        return singles.send_message(
             campaign=campaign,
             creator=membership.user,
             language=form.cleaned_data["language"],
@@ -99,7 +100,7 @@ def _send(form: ComposeForm, campaign: Campaign, membership: Membership) -> Mess
             values=form.values,
             id=form.cleaned_data["message_id"],
         )
-    except sending.InvalidMessage as invalid:
+    except singles.InvalidMessage as invalid:
         form.add_faults(invalid.faults)
     except Refused as refused:
         form.add_error(None, refused.message)
@@ -191,7 +192,7 @@ def _take(campaign: Campaign, membership: Membership, upload: UploadedFile) -> B
     """Raises Refused, at once where the message is not finished: the check would find the same."""
     if faults := _faults_of_message(campaign):
         raise Refused(f"Finish the message first. {' '.join(faults)}", "draft_not_ready")
-    return sending.accept_upload(campaign=campaign, creator=membership.user, upload=upload)
+    return uploading.accept_upload(campaign=campaign, creator=membership.user, upload=upload)
 
 
 def _faults_of_message(campaign: Campaign) -> list[str]:

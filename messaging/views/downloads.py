@@ -16,8 +16,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel
-from messaging import exports, reports, sending
+from messaging import exports, reports
 from messaging.models import Batch, EmailReport, Message
+from messaging.sending import ordering
 from postman.accounts import audit
 from postman.errors import Refused
 
@@ -110,7 +111,7 @@ def order_report(
     if batch_id:
         batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
     try:
-        sending.order_report(
+        ordering.order_report(
             campaign, batch, by=membership.user, with_values=bool(request.POST.get("columns"))
         )
     except Refused as refused:

@@ -18,9 +18,10 @@ from campaigns.access import campaign_for
 from campaigns.email import pinning, theme
 from campaigns.email.composing import Parts
 from campaigns.models import Channel, EmailBody, Membership
-from messaging import readiness, reports, sending, unsubscribing
+from messaging import readiness, reports, unsubscribing
 from messaging.forms import EmailScheduleForm, EmailTestForm, ReviewForm
 from messaging.models import Batch, EmailTest, Message, StagedRow, Suppression
+from messaging.sending import trials
 from messaging.states import EMAIL_GROUPS
 from postman.errors import Refused
 
@@ -233,7 +234,7 @@ def test(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUID) -> H
     if form.is_valid():
         typed = form.cleaned_data
         try:
-            sending.send_test(
+            trials.send_test(
                 batch,
                 row=typed["row"],
                 recipients=typed["recipients"],

@@ -17,9 +17,10 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Membership, TelegramDraft
 from campaigns.telegram import drafts, texts
 from campaigns.telegram.forms import MessageForm, TestForm
-from messaging import chats, outcomes, providers, readiness, sending
+from messaging import chats, outcomes, providers, readiness
 from messaging.forms import ScheduleForm, is_night
 from messaging.models import Attempt, Batch, Message, StagedRow
+from messaging.sending import deciding
 from messaging.states import Status
 from postman.errors import Refused
 from postman.ids import new_id
@@ -188,7 +189,7 @@ def check_again(request: HttpRequest, campaign_id: uuid.UUID, batch_id: uuid.UUI
     campaign, membership = campaign_for(request, campaign_id, channel=Channel.TELEGRAM)
     batch = get_object_or_404(Batch.objects.visible_to(membership), pk=batch_id)
     try:
-        sending.check_again(batch, by=membership.user)
+        deciding.check_again(batch, by=membership.user)
     except Refused as refused:
         flash.error(request, refused.message)
     return redirect("batch", campaign.pk, batch.pk)

@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.template.defaultfilters import pluralize
 
 from campaigns.models import Channel
-from messaging import sending
 from messaging.models import Batch, Message, MessageQuerySet
+from messaging.sending import retrying
 from postman.accounts.models import User
 from postman.errors import Refused
 
@@ -29,7 +29,7 @@ def resend_unknown(
         context = {"number": number, "back": back, "is_charged": on.campaign.channel == Channel.SMS}
         return render(request, "messaging/resend_unknown.html", context)
     try:
-        sent = sending.resend_unknown(messages, by=cast(User, request.user), on=on)
+        sent = retrying.resend_unknown(messages, by=cast(User, request.user), on=on)
     except Refused as refused:
         flash.error(request, refused.message)
     else:

@@ -17,9 +17,11 @@ from campaigns import passcodes, phone_numbers, sms, templating, whatsapp
 from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Membership, WhatsappTemplate
 from campaigns.templatetags.postman import phone
-from messaging import outcomes, sending
+from messaging import outcomes
 from messaging.forms import AgainForm, TemplateForm, WhatsappFilter, WhatsappForm
 from messaging.models import Attempt, Batch, BatchStatus, Message, MessageQuerySet, StagedRow
+from messaging.sending import retrying, singles
+from messaging.sending.whatsapp import send_whatsapp
 from messaging.states import PAGE_GROUPS, TERMINAL, Status
 from postman.errors import Refused
 from postman.ids import new_id, parse_public_id
@@ -110,7 +112,7 @@ def single(request: HttpRequest, campaign: Campaign, membership: Membership) -> 
     form = WhatsappForm(chosen, membership.user, request.POST)
     if form.is_valid():
         try:
-            message = sending.send_whatsapp(
+            message = send_whatsapp(
                 campaign=campaign,
                 creator=membership.user,
                 recipient=form.cleaned_data["recipient"],
@@ -118,7 +120,7 @@ def single(request: HttpRequest, campaign: Campaign, membership: Membership) -> 
                 values=form.values,
                 id=form.cleaned_data["message_id"],
             )
-        except sending.InvalidMessage as invalid:
+        except singles.InvalidMessage as invalid:
             form.add_faults(invalid.faults)
         except Refused as refused:
             form.add_error(None, refused.message)
@@ -330,8 +332,8 @@ def message(
             "timeline": timeline(message, attempts),
             "fault": _fault_of(latest),
             "is_unknown": message.status == Status.UNKNOWN,
-            "why_not_again": sending.why_not_again(message, timezone.now()),
-            "poll_seconds": 5 if not is_over and lately < sending.AGAIN_AFTER else None,
+            "why_not_again": retrying.why_not_again(message, timezone.now()),
+            "poll_seconds": 5 if not is_over and lately < retrying.AGAIN_AFTER else None,
         },
     )
 
@@ -374,7 +376,7 @@ def again(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -
     form = AgainForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            sending.send_again(
+            retrying.send_again(
                 campaign, found.pk, reason=form.cleaned_data["reason"], by=membership.user
             )
         except Refused as refused:
@@ -387,7 +389,7 @@ def again(request: HttpRequest, campaign_id: uuid.UUID, message_id: uuid.UUID) -
         "message": found,
         "form": form,
         "label": label_of(found.status),
-        "why_not": sending.why_not_again(found, timezone.now()),
+        "why_not": retrying.why_not_again(found, timezone.now()),
     }
     status = 422 if form.is_bound and form.errors else 200
     return render(request, "messaging/whatsapp_again.html", context, status=status)

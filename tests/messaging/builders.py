@@ -7,9 +7,10 @@ from django.urls import reverse
 from twilio.request_validator import RequestValidator
 
 from campaigns.models import Campaign
-from messaging import ingest, providers, sending
+from messaging import ingest, providers
 from messaging.delivery import expanding
 from messaging.models import Attempt, Batch, Message
+from messaging.sending import deciding, singles, uploading
 
 
 def csv_of(count: int, *, first: int = 0) -> bytes:
@@ -20,7 +21,7 @@ def csv_of(count: int, *, first: int = 0) -> bytes:
 
 def upload(campaign: Campaign, content: bytes, name: str = "people.csv") -> Batch:
     """An uploaded and checked file."""
-    batch = sending.accept_upload(
+    batch = uploading.accept_upload(
         campaign=campaign, creator=campaign.creator, upload=SimpleUploadedFile(name, content)
     )
     ingest.check(batch.id)
@@ -30,14 +31,14 @@ def upload(campaign: Campaign, content: bytes, name: str = "people.csv") -> Batc
 
 def accepted_batch(campaign: Campaign, count: int) -> Batch:
     """A batch whose messages exist and wait to be sent."""
-    batch = sending.send_batch(upload(campaign, csv_of(count)), by=campaign.creator)
+    batch = deciding.send_batch(upload(campaign, csv_of(count)), by=campaign.creator)
     expanding.expand(batch.id)
     batch.refresh_from_db()
     return batch
 
 
 def single(campaign: Campaign, recipient: str = "6581230001", **kwargs: object) -> Message:
-    return sending.send_message(
+    return singles.send_message(
         campaign=campaign,
         creator=campaign.creator,
         recipient=recipient,

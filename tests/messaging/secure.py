@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from campaigns.models import Campaign
-from messaging import protected, sending
+from messaging import protected
 from messaging.delivery import expanding
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, ProtectedMessage
+from messaging.sending import deciding
 
 PASSWORD = "correct horse battery"
 HTML = "<p>Your result is negative.</p>"
@@ -96,7 +97,7 @@ def uploaded(campaign: Campaign, *rows: dict[str, Any], **options: Any) -> Batch
 
 def sent(campaign: Campaign, *rows: dict[str, Any], **options: Any) -> Batch:
     """A batch whose emails have left (the `sandbox` takes them)."""
-    batch = sending.send_batch(uploaded(campaign, *rows, **options), by=campaign.creator)
+    batch = deciding.send_batch(uploaded(campaign, *rows, **options), by=campaign.creator)
     expanding.expand(batch.id)
     while send_chunk(batch.id):
         pass

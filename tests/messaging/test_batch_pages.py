@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import ingest, sending
+from messaging import ingest
 from messaging.models import Batch
+from messaging.sending import deciding
 from messaging.views import batches as batch_views
 from postman.accounts.models import AuditEvent
 from tests.messaging.rows import SUMMARY, make_batch, member, stage, tally
@@ -499,7 +500,7 @@ def test_a_restricted_member_sees_their_own_batches(client_of, campaign):
 
 def test_a_stale_page_cannot_send_what_was_discarded(client, officer, campaign):
     batch = make_batch(campaign)
-    sending.discard_batch(batch, by=officer)
+    deciding.discard_batch(batch, by=officer)
 
     client.post(url_of(batch, "batch-send"))
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import TwilioCredentials
-from messaging import counters, receipts, sending, tasks
+from messaging import counters, receipts, tasks
 from messaging.channels import twilio
 from messaging.channels.base import DELIVERY_ERRORS, Accepted, Rejected, Throttled, Unavailable
 from messaging.delivery import claiming, expanding, handing_over, leases, recording, starting
@@ -17,6 +17,7 @@ from messaging.delivery.changes import Change, apply
 from messaging.delivery.pipeline import Pipeline, send_chunk
 from messaging.models import Attempt, Batch, BatchStatus, Counter, Message, ProviderEvent
 from messaging.sandbox.numbers import NUMBERS
+from messaging.sending import deciding, singles
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
 
@@ -116,7 +117,7 @@ def test_what_is_on_its_way_is_written_down_whatever_happens_meanwhile(campaign,
 
 
 def test_expanding_twice_makes_every_message_once(campaign):
-    batch = sending.send_batch(upload(campaign, csv_of(12)), by=campaign.creator)
+    batch = deciding.send_batch(upload(campaign, csv_of(12)), by=campaign.creator)
 
     assert expanding.expand(batch.id) == 12
     assert expanding.expand(batch.id) == 0
@@ -128,7 +129,7 @@ def test_expanding_twice_makes_every_message_once(campaign):
 @pytest.mark.django_db(transaction=True)
 def test_expanding_at_once_makes_every_message_once(campaign, monkeypatch):
     monkeypatch.setattr(expanding, "CHUNK", 25)
-    batch = sending.send_batch(upload(campaign, csv_of(200)), by=campaign.creator)
+    batch = deciding.send_batch(upload(campaign, csv_of(200)), by=campaign.creator)
 
     moved = in_threads(3, lambda: expanding.expand(batch.id))
 
@@ -497,7 +498,7 @@ def test_folding_changes_no_sum(campaign, sandbox):
 def test_a_scheduled_batch_starts_once_with_many_beats(campaign):
     batch = upload(campaign, csv_of(3))
     at = timezone.now() + timedelta(hours=1)
-    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    deciding.schedule_batch(batch, at=at, by=campaign.creator)
     assert starting.start_due_batches() == []
     Batch.objects.update(scheduled_at=timezone.now())
 
@@ -511,7 +512,7 @@ def test_a_scheduled_batch_starts_once_with_many_beats(campaign):
 def test_a_deleted_campaign_starts_nothing(campaign):
     batch = upload(campaign, csv_of(3))
     at = timezone.now() + timedelta(hours=1)
-    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    deciding.schedule_batch(batch, at=at, by=campaign.creator)
     Batch.objects.update(scheduled_at=timezone.now())
     campaign.deleted_at = timezone.now()
     campaign.save()
@@ -544,7 +545,7 @@ def test_magic_numbers_fail_as_published_on_the_test_site(campaign, settings, nu
 
 
 def test_a_magic_number_is_just_an_invalid_one_in_production(campaign):
-    with pytest.raises(sending.InvalidMessage):
+    with pytest.raises(singles.InvalidMessage):
         single(campaign, "6511111111")
 
 

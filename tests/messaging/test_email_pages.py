@@ -9,10 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EmailDraft, Sender, SenderDomain
-from messaging import counters, sending
+from messaging import counters
 from messaging.delivery import starting
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, StagedRow, Suppression
+from messaging.sending import deciding
 from postman.errors import Refused
 from tests.factories import UserFactory
 from tests.messaging.emails import edit, expanded, mark_tested, ready_batch
@@ -44,7 +45,7 @@ def words_of(answer):
 
 def sent_batch(campaign):
     mark_tested(campaign)
-    return expanded(sending.send_batch(ready_batch(campaign), by=campaign.creator))
+    return expanded(deciding.send_batch(ready_batch(campaign), by=campaign.creator))
 
 
 # The shell ---------------------------------------------------------------------------------
@@ -246,7 +247,7 @@ def test_a_file_without_a_keywords_column_says_so_and_waits(client, email_campai
 
     words = words_of(client.get(url_of(batch)))
     with pytest.raises(Refused) as refused:
-        sending.send_batch(batch, by=email_campaign.creator)
+        deciding.send_batch(batch, by=email_campaign.creator)
 
     assert "This file has no column for {{date}}" in words
     assert "Send 2 emails now" not in words
@@ -260,7 +261,7 @@ def test_a_message_with_faults_is_not_sent(email_campaign):
     mark_tested(email_campaign)
 
     with pytest.raises(Refused) as refused:
-        sending.send_batch(batch, by=email_campaign.creator)
+        deciding.send_batch(batch, by=email_campaign.creator)
 
     assert refused.value.code == "draft_not_ready"
     batch.refresh_from_db()
@@ -304,7 +305,7 @@ def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_m
     mark_tested(email_campaign)
     batches = [ready_batch(email_campaign) for _ in range(2)]
     for batch in batches:
-        sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+        deciding.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
     just_now = timezone.now() - timedelta(seconds=1)
     Batch.objects.filter(pk=batches[0].pk).update(scheduled_at=just_now)
     assert starting.start_due_batches() == [batches[0].pk]
@@ -321,9 +322,9 @@ def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_m
 def test_without_its_schedule_a_file_goes_with_the_message_as_it_is_now(email_campaign, officer):
     mark_tested(email_campaign)
     batch = ready_batch(email_campaign)
-    sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+    deciding.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
 
-    sending.unschedule_batch(batch, by=officer)
+    deciding.unschedule_batch(batch, by=officer)
 
     assert batch.template_body is None
 
@@ -405,7 +406,7 @@ def test_what_failed_or_bounced_softly_is_sent_again_and_nothing_else(
     boxes = ("bounce", "softbounce", "complaint", "rejected", "mei")
     people = [(f"{box}@example.org", {"name": box, "clinic": "Bedok"}) for box in boxes]
     batch = expanded(
-        sending.send_batch(ready_batch(email_campaign, *people), by=email_campaign.creator)
+        deciding.send_batch(ready_batch(email_campaign, *people), by=email_campaign.creator)
     )
     for message, status in zip(
         batch.messages.order_by("row"),

@@ -8,8 +8,9 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import reports, retention, sending
+from messaging import reports, retention
 from messaging.models import Batch, EmailReport, Message, Suppression
+from messaging.sending import deciding, ordering
 from postman.accounts.models import AuditEvent
 from postman.errors import Refused
 from tests.messaging.emails import expanded, mark_tested, ready_batch
@@ -30,7 +31,7 @@ def _files(settings, tmp_path):
 def batch(email_campaign, officer):
     mark_tested(email_campaign)
     ready = ready_batch(email_campaign, ("mei@example.org", MEI), ("ravi@example.org", RAVI))
-    return expanded(sending.send_batch(ready, by=officer))
+    return expanded(deciding.send_batch(ready, by=officer))
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_download_leaves_a_trace(client, batch, officer):
 
 def test_the_report_of_a_campaign_has_every_file(client, batch, email_campaign, officer):
     again = ready_batch(email_campaign, ("siti@example.org", RAVI))
-    expanded(sending.send_batch(again, by=officer))
+    expanded(deciding.send_batch(again, by=officer))
 
     answer = client.get(reverse("campaign-delivery-report", args=[email_campaign.pk]))
 
@@ -112,7 +113,7 @@ def test_a_restricted_member_gets_the_rows_of_their_own_files_only(
 ):
     clerk = member(email_campaign, "member_restricted")
     own = ready_batch(email_campaign, ("siti@example.org", RAVI), creator=clerk)
-    expanded(sending.send_batch(own, by=clerk))
+    expanded(deciding.send_batch(own, by=clerk))
 
     answer = client_of(clerk).get(reverse("campaign-delivery-report", args=[email_campaign.pk]))
 
@@ -251,16 +252,16 @@ def test_whoever_left_the_campaign_is_sent_no_report(client_of, batch, mailoutbo
 
 
 def test_one_report_at_a_time_is_made_for_an_officer(batch, officer):
-    sending.order_report(batch.campaign, batch, by=officer)
+    ordering.order_report(batch.campaign, batch, by=officer)
 
     with pytest.raises(Refused) as refused:
-        sending.order_report(batch.campaign, batch, by=officer)
+        ordering.order_report(batch.campaign, batch, by=officer)
 
     assert refused.value.code == "report_under_way"
 
 
 def test_a_report_whose_process_died_is_made_by_another(batch, officer, mailoutbox):
-    sending.order_report(batch.campaign, batch, by=officer)
+    ordering.order_report(batch.campaign, batch, by=officer)
     EmailReport.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
 
     assert reports.make_next() is True

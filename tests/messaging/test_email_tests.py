@@ -5,8 +5,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.models import EmailDraft
-from messaging import email_tests, sending
+from messaging import email_tests
 from messaging.models import Attempt, Counter, EmailTest, Message
+from messaging.sending import deciding, trials
 from postman.errors import Refused
 from tests.messaging.emails import edit, mark_tested, ready_batch
 from tests.messaging.rows import make_batch, member
@@ -30,7 +31,7 @@ def client(client_of, officer):
 
 
 def send_test(batch, *recipients, **asked):
-    tests = sending.send_test(
+    tests = trials.send_test(
         batch,
         row=asked.pop("row", 2),
         recipients=recipients or ["mei.ling@health.gov.sg"],
@@ -69,11 +70,11 @@ def test_a_test_is_in_no_count_and_no_list(batch, sandbox):
 
 def test_only_a_tested_message_can_be_sent(batch, officer, sandbox):
     with pytest.raises(Refused) as refused:
-        sending.send_batch(batch, by=officer)
+        deciding.send_batch(batch, by=officer)
 
     assert refused.value.code == "not_tested"
     send_test(batch)
-    assert sending.send_batch(batch, by=officer).status == "messages_enqueuing"
+    assert deciding.send_batch(batch, by=officer).status == "messages_enqueuing"
 
 
 def test_a_message_that_changed_since_is_tested_again(batch, officer, sandbox):
@@ -81,13 +82,13 @@ def test_a_message_that_changed_since_is_tested_again(batch, officer, sandbox):
     edit(batch.campaign, subject="Another subject")
 
     with pytest.raises(Refused) as refused:
-        sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+        deciding.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
 
     assert refused.value.code == "not_tested"
 
 
 def test_a_test_of_an_older_text_that_leaves_late_does_not_count_for_the_newer(batch, sandbox):
-    sending.send_test(batch, row=2, recipients=["mei.ling@health.gov.sg"], by=batch.creator)
+    trials.send_test(batch, row=2, recipients=["mei.ling@health.gov.sg"], by=batch.creator)
     edit(batch.campaign, html="<p>Another text.</p>")
 
     email_tests.send_waiting()
@@ -125,7 +126,7 @@ def test_a_test_whose_answer_was_lost_is_shown_as_that(batch, sandbox):
 
 
 def test_a_test_that_nobody_heard_of_any_more_is_not_sent_again(batch, sandbox):
-    sending.send_test(batch, row=2, recipients=["mei.ling@health.gov.sg"], by=batch.creator)
+    trials.send_test(batch, row=2, recipients=["mei.ling@health.gov.sg"], by=batch.creator)
     EmailTest.objects.update(outcome="sending", lease_until=timezone.now() - timedelta(seconds=1))
 
     email_tests.sweep()
@@ -145,7 +146,7 @@ def test_a_test_that_nobody_heard_of_any_more_is_not_sent_again(batch, sandbox):
 )
 def test_a_test_goes_to_a_few_officers_only(batch, testers, code):
     with pytest.raises(Refused) as refused:
-        sending.send_test(batch, row=2, recipients=testers, by=batch.creator)
+        trials.send_test(batch, row=2, recipients=testers, by=batch.creator)
 
     assert refused.value.code == code
     assert not EmailTest.objects.exists()
@@ -154,10 +155,10 @@ def test_a_test_goes_to_a_few_officers_only(batch, testers, code):
 def test_fifty_tests_an_hour_are_enough(batch):
     testers = [f"a{n}@health.gov.sg" for n in range(10)]
     for _ in range(5):
-        sending.send_test(batch, row=2, recipients=testers, by=batch.creator)
+        trials.send_test(batch, row=2, recipients=testers, by=batch.creator)
 
     with pytest.raises(Refused) as refused:
-        sending.send_test(batch, row=2, recipients=testers[:1], by=batch.creator)
+        trials.send_test(batch, row=2, recipients=testers[:1], by=batch.creator)
 
     assert refused.value.code == "too_many_tests"
 
@@ -166,7 +167,7 @@ def test_there_is_no_test_of_a_message_with_faults(batch):
     edit(batch.campaign, html="<p>{{na me}}</p>")
 
     with pytest.raises(Refused) as refused:
-        sending.send_test(batch, row=2, recipients=["a@health.gov.sg"], by=batch.creator)
+        trials.send_test(batch, row=2, recipients=["a@health.gov.sg"], by=batch.creator)
 
     assert refused.value.code == "draft_not_ready"
 
@@ -238,7 +239,7 @@ def test_nobody_tests_with_anothers_file(client_of, batch, page):
 
 def test_what_is_scheduled_is_tested_no_more(client, batch, page, officer):
     mark_tested(batch.campaign)
-    sending.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
+    deciding.schedule_batch(batch, at=timezone.now() + timedelta(days=1), by=officer)
 
     html = client.get(page).content.decode()
 

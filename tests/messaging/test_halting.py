@@ -9,11 +9,12 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import counters, halting, owner_mails, receipts, sending
+from messaging import counters, halting, owner_mails, receipts
 from messaging.delivery import claiming, expanding
 from messaging.delivery.changes import Change
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message, Suppression
+from messaging.sending import deciding
 from postman.accounts.models import AuditEvent
 from tests.factories import CampaignFactory, UserFactory
 from tests.messaging.rows import make_batch, member, tally
@@ -167,7 +168,7 @@ def test_a_batch_that_has_left_altogether_is_not_halted(email_campaign):
 
 
 def test_what_an_officer_stopped_is_left_as_it_is(batch):
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
 
     report(batch, bounced=20)
 
@@ -194,7 +195,7 @@ def test_resume_is_not_undone_by_the_same_bounces(batch, sandbox):
     report(batch, bounced=11)
     report(batch, bounced=40)  # were on their way when it was halted
 
-    sending.resume_batch(again(batch), by=batch.creator)
+    deciding.resume_batch(again(batch), by=batch.creator)
     report(batch, bounced=10)
 
     assert not is_halted(batch)
@@ -205,7 +206,7 @@ def test_resume_is_not_undone_by_the_same_bounces(batch, sandbox):
 
 def test_as_many_new_bounces_halt_it_again(batch):
     report(batch, success=20, bounced=11)
-    sending.resume_batch(again(batch), by=batch.creator)
+    deciding.resume_batch(again(batch), by=batch.creator)
 
     report(batch, success=20, bounced=11)
 
@@ -215,8 +216,8 @@ def test_as_many_new_bounces_halt_it_again(batch):
 
 def test_a_stop_and_resume_by_hand_forgives_nothing(batch):
     report(batch, bounced=8)
-    sending.stop_batch(batch, by=batch.creator)
-    sending.resume_batch(again(batch), by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
+    deciding.resume_batch(again(batch), by=batch.creator)
 
     report(batch, bounced=3)
 
@@ -226,7 +227,7 @@ def test_a_stop_and_resume_by_hand_forgives_nothing(batch):
 def test_the_rest_of_a_halted_batch_can_be_cancelled(batch):
     report(batch, bounced=11)
 
-    sending.cancel_batch(again(batch), by=batch.creator)
+    deciding.cancel_batch(again(batch), by=batch.creator)
     while send_chunk(batch.id):
         pass
 
@@ -262,7 +263,7 @@ def test_the_owners_are_told_once_with_the_numbers_and_a_link(batch, email_campa
 def test_when_it_is_halted_again_they_are_told_again(batch):
     report(batch, bounced=11)
     owner_mails.tell_of_halts()
-    sending.resume_batch(again(batch), by=batch.creator)
+    deciding.resume_batch(again(batch), by=batch.creator)
     report(batch, bounced=11)
 
     owner_mails.tell_of_halts()
@@ -272,7 +273,7 @@ def test_when_it_is_halted_again_they_are_told_again(batch):
 
 def test_nobody_is_told_of_a_batch_that_went_on_before(batch):
     report(batch, bounced=11)
-    sending.resume_batch(again(batch), by=batch.creator)
+    deciding.resume_batch(again(batch), by=batch.creator)
 
     owner_mails.tell_of_halts()
 
@@ -393,7 +394,7 @@ def test_the_page_warns_before_it_comes_to_that(batch, client_of, officer):
 
 
 def test_what_an_officer_stopped_is_called_stopped_and_not_halted(batch, client_of, officer):
-    sending.stop_batch(batch, by=officer)
+    deciding.stop_batch(batch, by=officer)
 
     page = page_of(client_of(officer), batch)
 

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from campaigns.email import pinning
 from campaigns.models import EmailDraft
-from messaging import composing, ingest, sending
+from messaging import composing, ingest
 from messaging.delivery import expanding
 from messaging.models import Batch, BatchStatus, Message, StagedRow, Suppression
+from messaging.sending import uploading
 from postman.errors import Refused
 from tests.factories import AgencyFactory
 from tests.messaging.builders import csv_of, upload
@@ -91,7 +92,7 @@ def test_a_check_under_way_is_left_to_its_process(campaign):
 
 
 def test_a_file_that_vanished_is_our_fault_and_said_so(campaign):
-    batch = sending.accept_upload(
+    batch = uploading.accept_upload(
         campaign=campaign,
         creator=campaign.creator,
         upload=SimpleUploadedFile("people.csv", csv_of(1)),

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import EmailDraft
-from messaging import mails, protected, retention, sending
+from messaging import mails, protected, retention
 from messaging.delivery import expanding
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import (
@@ -25,6 +25,7 @@ from messaging.models import (
     Suppression,
     WrongGuesses,
 )
+from messaging.sending import deciding, uploading
 from postman.errors import Refused
 from tests.factories import EmailCampaignFactory
 from tests.messaging.secure import (
@@ -168,7 +169,7 @@ def test_nothing_can_be_sent_before_all_rows_are_here(protected_campaign):
     with pytest.raises(Refused, match="1 of 2 rows"):
         protected.finish_upload(batch, by=batch.creator)
     with pytest.raises(Refused):
-        sending.send_batch(batch, by=batch.creator)
+        deciding.send_batch(batch, by=batch.creator)
 
 
 def test_an_upload_that_is_over_takes_no_more_rows(protected_campaign):
@@ -192,7 +193,7 @@ def test_no_file_is_taken_while_the_notice_leads_nowhere(protected_campaign):
 
 def test_a_plain_file_is_refused_in_a_protected_campaign(protected_campaign):
     with pytest.raises(Refused) as refused:
-        sending.accept_upload(
+        uploading.accept_upload(
             campaign=protected_campaign,
             creator=protected_campaign.creator,
             upload=SimpleUploadedFile("people.csv", b"recipient,password\nmei@example.com,x\n"),
@@ -394,7 +395,7 @@ def test_a_page_can_be_tried_before_it_is_sent_and_that_counts_for_nothing(
     guess_wrong(10)
     assert only_page().state == "locked"
 
-    sending.send_batch(batch, by=batch.creator)
+    deciding.send_batch(batch, by=batch.creator)
 
     assert only_page().state == "unopened"
     assert guess("wrong") == protected.Wrong(tries_left=9, wait=0)
@@ -406,7 +407,7 @@ def test_a_page_that_was_never_to_be_sent_does_not_exist(protected_campaign, end
         batch = started(protected_campaign, 2)
         protected.take_rows(batch, protected.clean_rows([encrypted_row(2)]), after=0)
     else:
-        sending.discard_batch(uploaded(protected_campaign), by=protected_campaign.creator)
+        deciding.discard_batch(uploaded(protected_campaign), by=protected_campaign.creator)
 
     with pytest.raises(ProtectedMessage.DoesNotExist):
         guess()
@@ -479,7 +480,7 @@ def test_sending_again_unlocks_the_page_renews_it_and_is_a_new_attempt(protected
 
 
 def test_an_email_on_its_way_is_not_sent_again(protected_campaign, sandbox):
-    batch = sending.send_batch(uploaded(protected_campaign), by=protected_campaign.creator)
+    batch = deciding.send_batch(uploaded(protected_campaign), by=protected_campaign.creator)
     expanding.expand(batch.id)
 
     with pytest.raises(Refused) as refused:
@@ -545,7 +546,7 @@ def test_the_agencys_retention_counts_for_secure_pages_too(protected_campaign, s
 
 
 def test_of_a_discarded_file_nothing_encrypted_is_kept(protected_campaign):
-    sending.discard_batch(uploaded(protected_campaign), by=protected_campaign.creator)
+    deciding.discard_batch(uploaded(protected_campaign), by=protected_campaign.creator)
 
     assert retention.erase_pages(timezone.now()) == 1
 

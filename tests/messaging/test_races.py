@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import email_tests, ingest, sending, webhooks
+from messaging import email_tests, ingest, webhooks
 from messaging.delivery import claiming, expanding, starting
 from messaging.delivery.changes import Change, apply
 from messaging.delivery.pipeline import send_chunk
@@ -23,6 +23,7 @@ from messaging.models import (
     WebhookDelivery,
     WebhookTry,
 )
+from messaging.sending import deciding, trials, uploading
 from postman.accounts.models import EmailDomain
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, csv_of, single, upload
@@ -74,7 +75,7 @@ def ready(campaign):
 
 @pytest.fixture
 def due(ready):
-    sending.schedule_batch(ready, at=timezone.now() + timedelta(hours=1), by=ready.creator)
+    deciding.schedule_batch(ready, at=timezone.now() + timedelta(hours=1), by=ready.creator)
     Batch.objects.update(scheduled_at=timezone.now())
     return Batch.objects.get()
 
@@ -86,8 +87,8 @@ def again(batch):
 @pytest.mark.parametrize(
     ("stop", "left"),
     [
-        (sending.unschedule_batch, BatchStatus.READY),
-        (sending.discard_batch, BatchStatus.DISCARDED),
+        (deciding.unschedule_batch, BatchStatus.READY),
+        (deciding.discard_batch, BatchStatus.DISCARDED),
     ],
 )
 def test_what_was_stopped_as_its_time_came_does_not_start(due, stop, left):
@@ -100,7 +101,7 @@ def test_what_was_put_off_as_its_time_came_does_not_start(due):
     later = timezone.now() + timedelta(hours=1)
 
     started = meanwhile(
-        lambda: sending.schedule_batch(again(due), at=later, by=due.creator),
+        lambda: deciding.schedule_batch(again(due), at=later, by=due.creator),
         starting.start_due_batches,
     )
 
@@ -116,8 +117,8 @@ def test_a_batch_that_is_being_sent_keeps_its_rows_from_a_discard(ready):
     other = again(ready)
 
     answer = meanwhile(
-        lambda: sending.send_batch(again(ready), by=ready.creator),
-        lambda: sending.discard_batch(other, by=other.creator),
+        lambda: deciding.send_batch(again(ready), by=ready.creator),
+        lambda: deciding.discard_batch(other, by=other.creator),
     )
 
     assert answer == "refused"
@@ -128,8 +129,8 @@ def test_a_batch_that_was_discarded_is_not_said_to_be_sent(ready):
     other = again(ready)
 
     answer = meanwhile(
-        lambda: sending.discard_batch(again(ready), by=ready.creator),
-        lambda: sending.send_batch(other, by=other.creator),
+        lambda: deciding.discard_batch(again(ready), by=ready.creator),
+        lambda: deciding.send_batch(other, by=other.creator),
     )
 
     assert answer == "refused"
@@ -188,7 +189,7 @@ def test_a_file_of_the_api_is_checked_by_its_call_and_by_no_worker(campaign):
 
     def send():
         file = SimpleUploadedFile("people.csv", csv_of(3))
-        return sending.send_file(campaign=campaign, creator=campaign.creator, upload=file)
+        return uploading.send_file(campaign=campaign, creator=campaign.creator, upload=file)
 
     batch = meanwhile(
         lock_the_audit_log,
@@ -224,7 +225,7 @@ def test_a_text_that_is_saved_while_an_email_is_sent_is_not_the_one_that_leaves(
     batch = ready_batch(email_campaign)
 
     meanwhile(
-        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
+        lambda: deciding.send_batch(batch, by=email_campaign.creator, reviewed=1),
         lambda: edit(email_campaign, html="<p>Another text.</p>"),
     )
 
@@ -238,7 +239,7 @@ def test_an_email_whose_text_is_being_saved_waits_and_is_refused(email_campaign)
 
     outcome = meanwhile(
         lambda: edit(email_campaign, html="<p>Another text.</p>"),
-        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
+        lambda: deciding.send_batch(batch, by=email_campaign.creator, reviewed=1),
     )
 
     assert outcome == "refused"
@@ -251,8 +252,8 @@ def test_of_two_who_send_an_email_one_does(email_campaign):
     batch = ready_batch(email_campaign)
 
     outcome = meanwhile(
-        lambda: sending.send_batch(batch, by=email_campaign.creator, reviewed=1),
-        lambda: sending.send_batch(
+        lambda: deciding.send_batch(batch, by=email_campaign.creator, reviewed=1),
+        lambda: deciding.send_batch(
             Batch.objects.get(pk=batch.pk), by=email_campaign.creator, reviewed=1
         ),
     )
@@ -263,7 +264,7 @@ def test_of_two_who_send_an_email_one_does(email_campaign):
 def test_two_processes_never_send_the_same_test(email_campaign, sandbox):
     EmailDomain.objects.create(domain="health.gov.sg")
     batch = ready_batch(email_campaign)
-    sending.send_test(batch, row=2, recipients=["a@health.gov.sg"], by=batch.creator)
+    trials.send_test(batch, row=2, recipients=["a@health.gov.sg"], by=batch.creator)
     others = []
 
     with transaction.atomic():

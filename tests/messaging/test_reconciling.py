@@ -6,11 +6,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from messaging import receipts, reconciling, sending, tasks
+from messaging import receipts, reconciling, tasks
 from messaging.delivery import claiming, expanding, handing_over, leases, recording
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
 from messaging.reconciling import SURE_AFTER
+from messaging.sending import deciding, singles
 from tests.messaging.builders import accepted_batch, report, upload
 from tests.messaging.test_email_delivery import staged
 
@@ -29,7 +30,7 @@ def twins(campaign, sandbox):
     sandbox.control(callbacks={"enabled": False})
     row = b"6581230001,english,Mei Ling,Clementi Clinic\n"
     batch = upload(campaign, b"recipient,language,name,clinic\n" + row + row)
-    sending.send_batch(batch, by=batch.creator)
+    deciding.send_batch(batch, by=batch.creator)
     expanding.expand(batch.id)
     return batch
 
@@ -163,7 +164,7 @@ def test_a_receipt_settles_it_before_anybody_asks(batch, sandbox):
 
 def test_a_single_message_is_settled_too(campaign, sandbox):
     sandbox.control(callbacks={"enabled": False}, rate_lost=1)
-    message = sending.send_message(
+    message = singles.send_message(
         campaign=campaign,
         creator=campaign.creator,
         recipient="6581230001",

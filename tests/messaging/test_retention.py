@@ -7,10 +7,11 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import billing, receipts, retention, sending, tasks, transactional
+from messaging import billing, receipts, retention, tasks, transactional
 from messaging.delivery import claiming
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Charge, Message, StagedRow, TransactionalFile
+from messaging.sending import deciding, retrying
 from messaging.states import Status
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -91,7 +92,7 @@ def test_what_moved_lately_waits_and_is_not_forgotten(batch, thirty_days):
 def test_what_nobody_sent_in_all_that_time_is_cancelled(campaign, thirty_days):
     message = single(campaign)
     batch = accepted_batch(campaign, 2)
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
 
     with later(days=31):
         retention.erase(chunks=10)
@@ -110,9 +111,9 @@ def test_an_erased_message_is_never_sent_again(batch, thirty_days):
         retention.erase(chunks=10)
 
         with pytest.raises(Refused):
-            sending.retry_batch(batch.campaign, batch.id, by=batch.creator)
+            retrying.retry_batch(batch.campaign, batch.id, by=batch.creator)
         with pytest.raises(Refused):
-            sending.retry_message(batch.campaign, Message.objects.first().id, by=batch.creator)
+            retrying.retry_message(batch.campaign, Message.objects.first().id, by=batch.creator)
 
 
 def test_files_and_their_reports_go_as_well(campaign, thirty_days):
@@ -154,7 +155,7 @@ def test_a_file_that_nobody_sent_is_discarded_with_its_rows(campaign, thirty_day
 
 def test_a_file_that_is_scheduled_is_kept_until_it_is_sent(campaign, thirty_days):
     ready = upload(campaign, csv_of(2))
-    sending.schedule_batch(ready, at=timezone.now() + timedelta(days=60), by=ready.creator)
+    deciding.schedule_batch(ready, at=timezone.now() + timedelta(days=60), by=ready.creator)
 
     with later(days=31):
         retention.erase(chunks=10)

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.utils import timezone
 from redis.exceptions import OutOfMemoryError
 
-from messaging import sending, tasks
+from messaging import tasks
 from messaging.models import BatchStatus, Counter, Message, StagedRow
+from messaging.sending import deciding, singles
 from postman.accounts.models import AuditEvent
 from postman.celery import app, ring, ring_unless_unheard
 from postman.errors import Refused
@@ -20,8 +21,8 @@ GOOD = {"recipient": "6581230001", "language": "english", "values": {"name": "A"
 
 
 def faults(campaign, **changes):
-    with pytest.raises(sending.InvalidMessage) as refused:
-        sending.send_message(campaign=campaign, creator=campaign.creator, **(GOOD | changes))
+    with pytest.raises(singles.InvalidMessage) as refused:
+        singles.send_message(campaign=campaign, creator=campaign.creator, **(GOOD | changes))
     assert not Message.objects.exists()
     return refused.value.faults
 
@@ -136,9 +137,9 @@ def test_a_value_that_looks_like_a_variable_stays_text(campaign):
 def test_a_batch_is_sent_once(campaign):
     batch = upload(campaign, csv_of(2))
 
-    sending.send_batch(batch, by=campaign.creator)
+    deciding.send_batch(batch, by=campaign.creator)
     with pytest.raises(Refused):
-        sending.send_batch(batch, by=campaign.creator)
+        deciding.send_batch(batch, by=campaign.creator)
 
     assert batch.status == BatchStatus.ENQUEUING
     assert AuditEvent.objects.filter(action="batch.accepted").count() == 1
@@ -149,7 +150,7 @@ def test_a_time_in_the_past_or_over_a_year_ahead_is_refused(campaign, ahead):
     batch = upload(campaign, csv_of(2))
 
     with pytest.raises(Refused):
-        sending.schedule_batch(batch, at=timezone.now() + ahead, by=campaign.creator)
+        deciding.schedule_batch(batch, at=timezone.now() + ahead, by=campaign.creator)
 
     batch.refresh_from_db()
     assert batch.status == BatchStatus.READY
@@ -159,10 +160,10 @@ def test_a_schedule_can_be_moved_and_taken_back(campaign):
     batch = upload(campaign, csv_of(2))
     tomorrow = timezone.now() + timedelta(days=1)
 
-    sending.schedule_batch(batch, at=tomorrow, by=campaign.creator)
-    sending.schedule_batch(batch, at=tomorrow + timedelta(hours=1), by=campaign.creator)
+    deciding.schedule_batch(batch, at=tomorrow, by=campaign.creator)
+    deciding.schedule_batch(batch, at=tomorrow + timedelta(hours=1), by=campaign.creator)
     assert batch.scheduled_at == tomorrow + timedelta(hours=1)
-    sending.unschedule_batch(batch, by=campaign.creator)
+    deciding.unschedule_batch(batch, by=campaign.creator)
 
     assert (batch.status, batch.scheduled_at) == (BatchStatus.READY, None)
 
@@ -171,7 +172,7 @@ def test_discarding_takes_rows_and_file_away(campaign, django_capture_on_commit_
     batch = upload(campaign, csv_of(2))
 
     with django_capture_on_commit_callbacks(execute=True):
-        sending.discard_batch(batch, by=campaign.creator)
+        deciding.discard_batch(batch, by=campaign.creator)
 
     assert batch.status == BatchStatus.DISCARDED
     assert not StagedRow.objects.exists()
@@ -180,7 +181,7 @@ def test_discarding_takes_rows_and_file_away(campaign, django_capture_on_commit_
 
 def test_what_was_sent_cannot_be_discarded(campaign):
     batch = upload(campaign, csv_of(2))
-    sending.send_batch(batch, by=campaign.creator)
+    deciding.send_batch(batch, by=campaign.creator)
 
     with pytest.raises(Refused, match="Delivery in progress"):
-        sending.discard_batch(batch, by=campaign.creator)
+        deciding.discard_batch(batch, by=campaign.creator)

@@ -3,10 +3,11 @@
 import pytest
 from django.urls import reverse
 
-from messaging import receipts, sending
+from messaging import receipts
 from messaging.delivery import claiming, handing_over, recording
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
+from messaging.sending import deciding, retrying
 from postman.errors import Refused
 from tests.messaging.builders import accepted_batch, report
 from tests.messaging.test_races import meanwhile
@@ -47,7 +48,7 @@ def counts_are_true(batch):
 def test_after_stop_nothing_more_leaves(batch, sandbox):
     send_some(batch, 2)
 
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     assert len(sandbox.outbox(channel="sms")) == 2
@@ -58,7 +59,7 @@ def test_after_stop_nothing_more_leaves(batch, sandbox):
 def test_what_was_claimed_before_the_stop_goes_out_and_is_written_down(batch, sandbox):
     claimed = claiming.claim(batch.id, limit=2)
 
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
     assert again(batch).counts()["sending"] == 2
     recording.record(handing_over.deliver(claimed))
 
@@ -71,7 +72,7 @@ def test_a_claim_that_waits_for_a_stop_takes_nothing(campaign):
     batch = accepted_batch(campaign, 6)
 
     claimed = meanwhile(
-        lambda: sending.stop_batch(again(batch), by=batch.creator),
+        lambda: deciding.stop_batch(again(batch), by=batch.creator),
         lambda: claiming.claim(batch.id),
     )
 
@@ -80,9 +81,9 @@ def test_a_claim_that_waits_for_a_stop_takes_nothing(campaign):
 
 def test_resume_sends_the_rest_once(batch, sandbox):
     send_some(batch, 2)
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
 
-    sending.resume_batch(batch, by=batch.creator)
+    deciding.resume_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     sent_to = [message["to"] for message in sandbox.outbox(channel="sms")]
@@ -92,9 +93,9 @@ def test_resume_sends_the_rest_once(batch, sandbox):
 
 def test_cancel_ends_what_has_not_left(batch, sandbox):
     send_some(batch, 2)
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
 
-    sending.cancel_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     assert list(statuses().values()) == ["sent"] * 2 + ["cancelled"] * 4
@@ -106,8 +107,8 @@ def test_cancel_ends_what_has_not_left(batch, sandbox):
 def test_cancel_ends_what_the_provider_had_not_taken_yet(batch, sandbox):
     sandbox.control(rate_429=1)
     send_some(batch, 2)
-    sending.stop_batch(batch, by=batch.creator)
-    sending.cancel_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     assert set(statuses().values()) == {"cancelled"}
@@ -120,9 +121,9 @@ def test_a_retry_that_is_cancelled_is_the_failure_it_was(batch, sandbox):
     for attempt in Attempt.objects.select_related("message"):
         report(attempt, "undelivered", "30003")
     receipts.apply_events()
-    sending.retry_batch(batch.campaign, batch.id, by=batch.creator)
-    sending.stop_batch(batch, by=batch.creator)
-    sending.cancel_batch(batch, by=batch.creator)
+    retrying.retry_batch(batch.campaign, batch.id, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     assert set(statuses().values()) == {"failure"}
@@ -137,8 +138,8 @@ def test_cancel_waits_for_rows_that_are_no_messages_yet(campaign, sandbox):
     Batch.objects.filter(id=batch.id).update(status="messages_enqueuing")
     batch.refresh_from_db()
 
-    sending.stop_batch(batch, by=batch.creator)
-    sending.cancel_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
     assert again(batch).dispatched_at is None
@@ -149,10 +150,10 @@ def test_a_stopped_batch_cannot_be_retried_before_somebody_decides(batch, sandbo
     attempt = Attempt.objects.select_related("message").first()
     report(attempt, "undelivered", "30003")
     receipts.apply_events()
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
 
     with pytest.raises(Refused) as refused:
-        sending.retry_batch(batch.campaign, batch.id, by=batch.creator)
+        retrying.retry_batch(batch.campaign, batch.id, by=batch.creator)
     assert refused.value.code == "batch_not_found_or_is_not_retryable"
 
 
@@ -161,11 +162,11 @@ def test_after_a_cancel_the_failed_can_be_retried_and_the_cancelled_stay(batch, 
     attempt = Attempt.objects.select_related("message").order_by("message__row").first()
     report(attempt, "undelivered", "30003")
     receipts.apply_events()
-    sending.stop_batch(batch, by=batch.creator)
-    sending.cancel_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     send_the_rest(batch)
 
-    assert sending.retry_batch(batch.campaign, batch.id, by=batch.creator) == 1
+    assert retrying.retry_batch(batch.campaign, batch.id, by=batch.creator) == 1
     send_the_rest(batch)
 
     assert list(statuses().values()) == ["sent"] * 2 + ["cancelled"] * 4
@@ -175,19 +176,19 @@ def test_a_batch_that_has_left_cannot_be_stopped(batch, sandbox):
     send_the_rest(batch)
 
     with pytest.raises(Refused):
-        sending.stop_batch(batch, by=batch.creator)
+        deciding.stop_batch(batch, by=batch.creator)
 
 
 def test_only_a_stopped_batch_is_cancelled(batch):
     with pytest.raises(Refused):
-        sending.cancel_batch(batch, by=batch.creator)
+        deciding.cancel_batch(batch, by=batch.creator)
 
 
 def test_a_stopped_batch_does_not_keep_the_workers_busy(batch):
-    sending.stop_batch(batch, by=batch.creator)
+    deciding.stop_batch(batch, by=batch.creator)
     assert not Batch.objects.being_sent(batch.created_at).exists()
 
-    sending.cancel_batch(batch, by=batch.creator)
+    deciding.cancel_batch(batch, by=batch.creator)
     assert Batch.objects.being_sent(batch.created_at).exists()
 
 

@@ -8,11 +8,12 @@ from django.utils import timezone
 
 from campaigns.models import BotSubscription, TelegramBot
 from campaigns.telegram import subscribers
-from messaging import reconciling, sending
+from messaging import reconciling
 from messaging.channels.base import Throttled
 from messaging.delivery import claiming, recording
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Message, Pace
+from messaging.sending import retrying
 from tests.factories import TelegramBotFactory
 
 from .telegram import accepted, subscribe
@@ -70,7 +71,7 @@ def test_a_retry_looks_again_who_has_subscribed(telegram_campaign, sandbox):
     send_chunk(batch.id)
     subscribe(telegram_campaign, MEI)
 
-    sending.retry_batch(telegram_campaign, batch.id, by=telegram_campaign.creator)
+    retrying.retry_batch(telegram_campaign, batch.id, by=telegram_campaign.creator)
     send_chunk(batch.id)
 
     assert outcome(batch) == {MEI: ("success", "", "")}

@@ -7,9 +7,10 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from messaging import receipts, sending
+from messaging import receipts
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Message
+from messaging.sending import retrying
 from postman.accounts.models import AuditEvent
 from postman.errors import Refused
 from tests.factories import UserFactory
@@ -30,11 +31,11 @@ def batch(campaign, sandbox):
 
 
 def later():
-    return time_machine.travel(timezone.now() + sending.DECIDED_AFTER + timedelta(minutes=1))
+    return time_machine.travel(timezone.now() + retrying.DECIDED_AFTER + timedelta(minutes=1))
 
 
 def resend(batch):
-    return sending.resend_unknown(Message.objects.filter(batch=batch), by=batch.creator, on=batch)
+    return retrying.resend_unknown(Message.objects.filter(batch=batch), by=batch.creator, on=batch)
 
 
 def counts(batch):
@@ -93,7 +94,7 @@ def test_there_is_nothing_to_decide_where_all_is_known(campaign, sandbox):
     send_chunk(None)
 
     with pytest.raises(Refused) as refused:
-        sending.resend_unknown(
+        retrying.resend_unknown(
             Message.objects.filter(id=message.id), by=campaign.creator, on=message
         )
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from campaigns.membership import NotAnOwner
 from campaigns.models import Role
-from messaging import receipts, sending, tasks, webhooks
+from messaging import receipts, tasks, webhooks
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import (
     Attempt,
@@ -21,6 +21,7 @@ from messaging.models import (
     WebhookDelivery,
     WebhookTry,
 )
+from messaging.sending import retrying
 from postman.errors import Refused
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, report, single
@@ -173,7 +174,7 @@ def test_other_campaigns_are_not_told_of(campaign, webhook, receiver, officer, s
 def test_a_retry_is_told_as_the_next_attempt(campaign, webhook, receiver, sandbox):
     message = sent_message(campaign)
     deliver(message, "undelivered")
-    sending.retry_message(campaign, message.id, by=campaign.creator)
+    retrying.retry_message(campaign, message.id, by=campaign.creator)
     send_chunk(None)
     serve()
 

@@ -9,11 +9,12 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from messaging import providers, receipts, sending
+from messaging import providers, receipts
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, ProviderEvent
 from messaging.sandbox import constants
 from messaging.sandbox.whatsapp import signed
+from messaging.sending.whatsapp import send_whatsapp
 from postman.ids import new_id
 from tests.factories import WhatsappCampaignFactory
 from tests.messaging import whatsapp as wa
@@ -28,7 +29,7 @@ def campaign(officer):
 
 def sent(campaign, number="6581230001"):
     """A message that was handed over."""
-    message = sending.send_whatsapp(
+    message = send_whatsapp(
         campaign=campaign,
         creator=campaign.creator,
         recipient=number,

@@ -17,10 +17,12 @@ from campaigns.models import (
     WhatsappChoice,
     WhatsappGrant,
 )
-from messaging import counters, ingest, receipts, sending
+from messaging import counters, ingest, receipts
 from messaging.delivery import expanding, starting
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, Counter, Message
+from messaging.sending import deciding, retrying, uploading
+from messaging.sending.whatsapp import send_whatsapp
 from postman.accounts.models import Agency, AuditEvent
 from postman.ids import new_id
 from tests.factories import CampaignFactory, UserFactory, WhatsappCampaignFactory
@@ -85,11 +87,11 @@ def sent(campaign, **changes):
         "id": new_id(),
         **changes,
     }
-    return sending.send_whatsapp(campaign=campaign, creator=campaign.creator, **facts)
+    return send_whatsapp(campaign=campaign, creator=campaign.creator, **facts)
 
 
 def checked(campaign, content):
-    batch = sending.accept_upload(
+    batch = uploading.accept_upload(
         campaign=campaign,
         creator=campaign.creator,
         upload=SimpleUploadedFile("people.csv", content.encode()),
@@ -411,7 +413,7 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
 ):
     batch = checked(campaign, ROWS)
     at = timezone.now() + timedelta(hours=1)
-    sending.schedule_batch(batch, at=at, by=campaign.creator)
+    deciding.schedule_batch(batch, at=at, by=campaign.creator)
     Batch.objects.update(scheduled_at=timezone.now() - timedelta(seconds=1))
     if not is_granted:
         WhatsappGrant.objects.all().delete()
@@ -433,7 +435,7 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
 @pytest.mark.parametrize("name", ["batch-retry", "message-retry", "batch-resend"])
 def test_what_failed_is_sent_again_only_while_its_template_is_granted(browser, campaign, name):
     batch = checked(campaign, ROWS)
-    sending.send_batch(batch, by=campaign.creator)
+    deciding.send_batch(batch, by=campaign.creator)
     expanding.expand(batch.pk)
     status = "unknown" if name == "batch-resend" else "failure"
     long_ago = timezone.now() - timedelta(hours=1)
@@ -476,7 +478,7 @@ def test_a_hostile_provider_neither_doubles_nor_loses(campaign, sandbox, setting
     sandbox.control(seed=7, rate_429=0.1, rate_5xx=0.05, rate_lost=0.1, rate_refused_auth=0.05)
     people = "".join(f"65812{n:05},English,P{n},9am,MOH\n" for n in range(300))
     batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
-    sending.send_batch(batch, by=campaign.creator)
+    deciding.send_batch(batch, by=campaign.creator)
     expanding.expand(batch.pk)
 
     for _ in range(30):
@@ -495,7 +497,7 @@ def test_a_hostile_provider_neither_doubles_nor_loses(campaign, sandbox, setting
 def test_too_many_messages_to_one_person_hold_up_nobody_else(campaign, sandbox):
     people = "6581120034,English,Often,9am,MOH\n6581230001,English,Mei,9am,MOH\n"
     batch = checked(campaign, f"recipient,language,recipient_name,slot,agency\n{people}")
-    sending.send_batch(batch, by=campaign.creator)
+    deciding.send_batch(batch, by=campaign.creator)
     expanding.expand(batch.pk)
 
     send_chunk(batch.pk)
@@ -509,7 +511,7 @@ def test_too_many_messages_to_one_person_hold_up_nobody_else(campaign, sandbox):
 
 def test_a_schedule_is_kept_without_a_word_of_sms(browser, campaign):
     batch = checked(campaign, ROWS)
-    sending.schedule_batch(batch, at=timezone.now() + timedelta(hours=2), by=campaign.creator)
+    deciding.schedule_batch(batch, at=timezone.now() + timedelta(hours=2), by=campaign.creator)
 
     page = browser.get(url("batch", campaign, batch.pk))
 
@@ -607,7 +609,7 @@ def test_who_reads_is_counted_among_those_who_got_it(browser, campaign, sandbox)
 
 def long_ago(message):
     Message.objects.filter(pk=message.pk).update(
-        updated_at=timezone.now() - sending.AGAIN_AFTER * 2
+        updated_at=timezone.now() - retrying.AGAIN_AFTER * 2
     )
 
 
@@ -652,7 +654,7 @@ def test_a_late_report_on_the_first_try_does_not_speak_for_the_second(campaign, 
     message = delivered(campaign)
     first = Attempt.objects.get()
     long_ago(message)
-    sending.send_again(campaign, message.pk, reason="x", by=campaign.creator)
+    retrying.send_again(campaign, message.pk, reason="x", by=campaign.creator)
     send_chunk(None)
 
     wa.report(first, "read")

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.models import Campaign
-from messaging import exports, sending
+from messaging import exports
 from messaging.api.v1 import kinds, standing
 from messaging.api.v1.campaigns import MAX_NAME, CampaignApiView, created, listed
 from messaging.api.v1.errors import Invalid
@@ -20,6 +20,7 @@ from messaging.api.v1.fields import Name, Number, Strict
 from messaging.api.v1.listing import iso, moment_of
 from messaging.api.v1.standing import Standing
 from messaging.models import Attempt, Batch, BatchStatus, Message, Suppression
+from messaging.sending import deciding, retrying
 from messaging.states import WAITING, Status
 from postman.accounts import audit
 from postman.errors import Refused
@@ -72,7 +73,7 @@ class Send(Strict):
         now = timezone.now()
         if at <= now:
             raise serializers.ValidationError("This time has passed. Give a later one.")
-        if at > now + sending.LATEST_SCHEDULE:
+        if at > now + deciding.LATEST_SCHEDULE:
             raise serializers.ValidationError("Give a time within a year from now.")
         return at
 
@@ -137,7 +138,7 @@ class Template(CampaignView):
             told = {"message": "The template was saved.", "valid": False, "num_recipients": 0}
             return Response(told | shown)
         if missing := self.kind.missing(stands.campaign, batch):
-            sending.discard_batch(batch, by=self.account)
+            deciding.discard_batch(batch, by=self.account)
             told = {
                 "message": "The recipients have no values for some keywords. Upload them again.",
                 "extra_keys": missing,
@@ -257,13 +258,13 @@ class Sends(CampaignView):
         was_scheduled = batch.status == BatchStatus.SCHEDULED
         with kinds.told_as("invalid_template", batch_moved_on="unauthorized"):
             if at:
-                sending.schedule_batch(batch, at=at, by=self.account)
+                deciding.schedule_batch(batch, at=at, by=self.account)
             else:
-                sending.send_batch(batch, by=self.account)
+                deciding.send_batch(batch, by=self.account)
             # Earlier files, which this one took the place of.
             for other in stands.batches:
                 if other.pk != batch.pk and other.status == BatchStatus.READY:
-                    sending.discard_batch(other, by=self.account)
+                    deciding.discard_batch(other, by=self.account)
         told = {"campaign_id": stands.campaign.number}
         if not was_scheduled:
             told["job_id"] = self.kind.job_ids(stands.campaign)
@@ -288,7 +289,7 @@ class Retry(CampaignView):
             raise Refused("This campaign was not sent yet.", "invalid_template")
         for batch in stands.accepted:
             try:
-                sending.retry_batch(stands.campaign, batch.pk, by=self.account)
+                retrying.retry_batch(stands.campaign, batch.pk, by=self.account)
             except Refused as refused:
                 # Nothing failed, as after v1's call.
                 if refused.code != "no_failed_batch_messages_to_retry":

@@ -24,13 +24,13 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from messaging import sending
 from messaging.api.v1 import kinds, standing
 from messaging.api.v1.campaign import CampaignView, error_of, preview_of
 from messaging.api.v1.errors import STATUS, Invalid
 from messaging.api.v1.fields import Strict, Text
 from messaging.api.v1.standing import Standing
 from messaging.models import Batch, BatchStatus
+from messaging.sending import deciding, uploading
 from postman.api.errors import v1_body
 from postman.errors import Refused
 from postman.ids import new_id
@@ -73,7 +73,7 @@ class Upload(UploadView):
     def _take(self, stands: Standing, upload: Any) -> Response:
         self.check_ready(stands)
         with kinds.told_as("api_validation"):
-            batch = sending.accept_upload(
+            batch = uploading.accept_upload(
                 campaign=stands.campaign, creator=self.account, upload=upload
             )
         return self.take(stands, batch)
@@ -215,7 +215,7 @@ class Complete(UploadView):
         if not _storage().exists(ticket["file"]):
             raise Invalid({"transaction_id": "Nothing was stored at its address."})
         with kinds.told_as("api_validation"):
-            batch = sending.accept_stored(
+            batch = uploading.accept_stored(
                 campaign=stands.campaign,
                 creator=self.account,
                 id=UUID(ticket["batch"]),
@@ -259,5 +259,5 @@ class State(UploadView):
         stands.check_editable()
         for batch in stands.batches:
             if batch.status == BatchStatus.INVALID:
-                sending.discard_batch(batch, by=self.account)
+                deciding.discard_batch(batch, by=self.account)
         return Response({"id": str(stands.campaign.number)})

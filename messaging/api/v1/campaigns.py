@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from campaigns import membership
 from campaigns.models import Campaign
-from messaging import sending
 from messaging.api.v1 import kinds, standing
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View
 from messaging.api.v1.errors import Invalid
@@ -20,6 +19,7 @@ from messaging.api.v1.fields import Flag, Name, Strict, Text
 from messaging.api.v1.listing import iso
 from messaging.api.v1.standing import Standing
 from messaging.models import BatchStatus
+from messaging.sending import deciding
 from postman.accounts import audit
 from postman.api.parsers import StorableJson
 from postman.errors import Refused
@@ -162,11 +162,11 @@ class Cancel(CampaignApiView):
         with kinds.told_as("unauthorized", batch_moved_on="already_sent"):
             for batch in stands.jobs:
                 if batch.status == BatchStatus.SCHEDULED:
-                    sending.unschedule_batch(batch, by=self.account)
+                    deciding.unschedule_batch(batch, by=self.account)
                 elif batch.dispatched_at is None and batch.cancelled_at is None:
                     if batch.stopped_at is None:
-                        sending.stop_batch(batch, by=self.account)
-                    sending.cancel_batch(batch, by=self.account)
+                        deciding.stop_batch(batch, by=self.account)
+                    deciding.cancel_batch(batch, by=self.account)
         return Response({"id": str(stands.campaign.number)})
 
 

@@ -14,11 +14,12 @@ from campaigns.email import drafts, keywords, pinning, sanitising, senders
 from campaigns.models import Campaign, EmailDraft, TelegramDraft, TemplateBody, image_url
 from campaigns.telegram import bots, creating, texts
 from campaigns.telegram import drafts as telegram_drafts
-from messaging import email_tests, pricing, readiness, sending, transactional, unsubscribing
+from messaging import email_tests, pricing, readiness, transactional, unsubscribing
 from messaging.api.v1.email import Address, Mailbox
 from messaging.api.v1.fields import Flag, Strict, Text
 from messaging.api.v1.standing import Standing
 from messaging.models import Batch, EmailTest, StagedRow
+from messaging.sending import deciding, trials
 from postman.accounts.models import User
 from postman.errors import Refused
 from postman.ids import new_id
@@ -231,7 +232,7 @@ class Email(Kind):
     def test(self, standing: Standing, asked: Mapping[str, Any], *, by: User) -> None:
         batch, row = check_filled(standing, "invalid_credentials")
         with told_as("invalid_credentials"):
-            sending.send_test(
+            trials.send_test(
                 batch, row=row.row, recipients=[asked["recipient"]], by=by, is_marked=False
             )
 
@@ -355,7 +356,7 @@ class Sms(Kind):
     def changed(self, standing: Standing, *, by: User) -> None:
         """Its rows are measured anew: how long each SMS is hangs on the text."""
         if standing.filled:
-            sending.check_again(standing.filled, by=by)
+            deciding.check_again(standing.filled, by=by)
 
     def has_credential(self, standing: Standing) -> bool:
         draft = getattr(standing.campaign, "sms_draft", None)
@@ -475,7 +476,7 @@ class Telegram(Kind):
 
     def changed(self, standing: Standing, *, by: User) -> None:
         if standing.filled:
-            sending.check_again(standing.filled, by=by)
+            deciding.check_again(standing.filled, by=by)
 
     def has_credential(self, standing: Standing) -> bool:
         return standing.campaign.telegram_draft.bot.removed_at is None
@@ -497,7 +498,7 @@ class Telegram(Kind):
         """Send it to somebody who has subscribed."""
         batch, _ = check_filled(standing, "invalid_template")
         with told_as("invalid_template", recipient_invalid="api_validation"):
-            sending.send_bot_test(batch, recipient=asked["recipient"], by=by, id=new_id())
+            trials.send_bot_test(batch, recipient=asked["recipient"], by=by, id=new_id())
 
     def details(self, standing: Standing) -> dict[str, Any]:
         return {"telegram_templates": self.shown_template(standing.campaign)}

@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 
 from campaigns.models import Campaign
 from campaigns.throttling import CampaignThrottle
-from messaging import sending
 from messaging.api.idempotency import once
 from messaging.api.v2 import schema
 from messaging.api.v2.serializers import (
@@ -29,6 +28,7 @@ from messaging.api.v2.serializers import (
     SingleSend,
 )
 from messaging.models import SENT_STATUSES, Batch, Message, MessageQuerySet
+from messaging.sending import deciding, retrying, singles, uploading
 from postman.accounts.models import User
 from postman.api.pagination import LAST_ROW_FIRST, NEWEST_FIRST, Order, page_of
 from postman.errors import Refused
@@ -91,7 +91,7 @@ class Messages(CampaignView):
 
     def _send(self, request: Request) -> Response:
         asked = SINGLE_SEND.run_validation(request.data)
-        message = sending.send_message(
+        message = singles.send_message(
             campaign=self.campaign,
             creator=self.caller,
             via_api=True,
@@ -124,7 +124,7 @@ class BatchSend(CampaignView):
         return self.once(lambda: self._send(files[0]))
 
     def _send(self, upload: UploadedFile) -> Response:
-        batch = sending.send_file(campaign=self.campaign, creator=self.caller, upload=upload)
+        batch = uploading.send_file(campaign=self.campaign, creator=self.caller, upload=upload)
         if batch.is_accepted:
             return Response({"isValid": True, "batchId": batch.public_id}, status=201)
         report = reverse("batch-report", args=[self.campaign.id, batch.id])
@@ -150,7 +150,7 @@ class MessageRetry(CampaignView):
         return self.once(lambda: self._retry(message_id))
 
     def _retry(self, message_id: str) -> Response:
-        message = sending.retry_message(
+        message = retrying.retry_message(
             self.campaign,
             parse_public_id(message_id, "message"),
             by=self.caller,
@@ -165,7 +165,7 @@ class BatchRetry(CampaignView):
         return self.once(lambda: self._retry(batch_id))
 
     def _retry(self, batch_id: str) -> Response:
-        sending.retry_batch(
+        retrying.retry_batch(
             self.campaign,
             parse_public_id(batch_id, "batch"),
             by=self.caller,
@@ -192,7 +192,7 @@ class BatchDecision(CampaignView):
 
 
 class BatchStop(BatchDecision):
-    decide = sending.stop_batch
+    decide = deciding.stop_batch
 
     @schema.stop_batch
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
@@ -200,7 +200,7 @@ class BatchStop(BatchDecision):
 
 
 class BatchResume(BatchDecision):
-    decide = sending.resume_batch
+    decide = deciding.resume_batch
 
     @schema.resume_batch
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:
@@ -208,7 +208,7 @@ class BatchResume(BatchDecision):
 
 
 class BatchCancel(BatchDecision):
-    decide = sending.cancel_batch
+    decide = deciding.cancel_batch
 
     @schema.cancel_batch
     def post(self, request: Request, campaign_id: str, batch_id: str) -> Response:

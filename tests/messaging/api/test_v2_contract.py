@@ -11,11 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from campaigns.models import AllowedAddress, ApiKey
-from messaging import receipts, sending
+from messaging import receipts
 from messaging.channels.base import DELIVERY_ERRORS, Accepted, Rejected
 from messaging.delivery import claiming, expanding, recording
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
+from messaging.sending import deciding
 from postman.settings import base
 from tests.factories import CampaignFactory, UserFactory
 from tests.messaging.builders import accepted_batch, csv_of, report, single, upload
@@ -658,7 +659,7 @@ def fourth_retry(call, campaign):
 
 
 def retry_of_a_batch_in_the_making(call, campaign):
-    batch = sending.send_batch(upload(campaign, csv_of(1)), by=campaign.creator)
+    batch = deciding.send_batch(upload(campaign, csv_of(1)), by=campaign.creator)
     return call("post", f"batch/{batch.public_id}/retry")
 
 

@@ -3,11 +3,11 @@ import threading
 import pytest
 from django.db import connection
 
-from messaging import sending
 from messaging.channels.base import Rejected
 from messaging.delivery import claiming, recording
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Batch, BatchStatus, Message
+from messaging.sending import deciding, retrying
 from postman.errors import Refused
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, csv_of, single, upload
@@ -100,7 +100,7 @@ def test_a_retry_asked_for_twice_at_once_happens_once(campaign):
     def retry():
         barrier.wait()
         try:
-            sending.retry_message(campaign, message.id, by=campaign.creator)
+            retrying.retry_message(campaign, message.id, by=campaign.creator)
             outcomes.append("retried")
         except Refused:
             outcomes.append("refused")
@@ -134,7 +134,7 @@ def test_the_failed_messages_of_a_batch_are_sent_once_more(post, campaign, sandb
 
 # v2-sms §13.14
 def test_a_batch_that_is_still_being_made_cannot_be_retried(post, campaign):
-    batch = sending.send_batch(upload(campaign, csv_of(2)), by=campaign.creator)
+    batch = deciding.send_batch(upload(campaign, csv_of(2)), by=campaign.creator)
 
     answer = post(f"batch/{batch.public_id}")
 

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from campaigns import sms_credentials
 from campaigns.models import Campaign, SmsDraft, TemplateBody
-from messaging import sending
 from messaging.delivery import starting
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message
 from messaging.sandbox import constants
+from messaging.sending import singles
 from tests.factories import CampaignFactory
 from tests.messaging.api.v1_campaigns.workers import check_uploads, deliver, refused
 
@@ -254,8 +254,8 @@ def test_the_page_of_its_file_opens(client_of, account, call, tested, is_sent):
 def test_the_api_of_v2_sends_no_single_message_of_it(tested):
     campaign = Campaign.objects.get(sms_draft__isnull=False)
 
-    with pytest.raises(sending.InvalidMessage, match="v1's API only"):
-        sending.send_message(
+    with pytest.raises(singles.InvalidMessage, match="v1's API only"):
+        singles.send_message(
             campaign=campaign,
             creator=campaign.creator,
             recipient="6581230001",

@@ -1,0 +1,1 @@
+"""Accept: validate everything, one transaction, then ring for those who carry it out."""
