@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,12 +52,55 @@ class Client:
 
     id: uuid.UUID
     key: str
-    # Of an email campaign: where the single emails of its officer's account are.
+    # Where the single messages of its officer's account are, if they are none of the campaign's.
     calls_id: uuid.UUID | None = None
+    whatsapp_template: int = 0
 
     @property
     def path(self) -> str:
         return "/v1" if self.calls_id else f"/api/v2/campaigns/campaign_{self.id}"
+
+
+def _sms(client: Client, number: str) -> tuple[str, dict[str, Any]]:
+    values = {"name": number, **VALUES}
+    return "/messages", {"recipient": number, "language": "english", "values": values}
+
+
+def _email(client: Client, address: str) -> tuple[str, dict[str, Any]]:
+    email = {"recipient": address, "subject": f"For {address}", "body": f"Dear {address}"}
+    return "/transactional/email/send", email
+
+
+def _whatsapp(client: Client, number: str) -> tuple[str, dict[str, Any]]:
+    params = {"name": number, **VALUES}
+    asked = {"recipient": number, "template_id": client.whatsapp_template, "params": params}
+    return "/transactional/govsg/send", asked
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the people of one channel are written to, and what can be known of it afterwards."""
+
+    address: str = "{}"
+    # Of a file, besides everybody's.
+    columns: Mapping[str, str] = field(default_factory=dict)
+    # The path and body of a call that sends one message; None where there is none.
+    single: Callable[[Client, str], tuple[str, dict[str, Any]]] | None = None
+    has_files_by_api: bool = False
+    # Whoever is written to has let the campaign's bot do so.
+    to_subscribers: bool = False
+    # If not, what no report speaks of stays unknown, for an officer to decide.
+    can_be_asked: bool = False
+
+
+WAYS = {
+    "sms": Way(
+        columns={"language": "english"}, single=_sms, has_files_by_api=True, can_be_asked=True
+    ),
+    "email": Way(address="p{}@example.org", single=_email),
+    "telegram": Way(to_subscribers=True),
+    "whatsapp": Way(single=_whatsapp),
+}
 
 
 @dataclass
@@ -78,6 +121,7 @@ class Product:
     ) -> None:
         self.directory = directory
         self.channel = channel
+        self.way = WAYS[channel]
         self.run = directory / "run"
         self.port = settled_port(directory / "web")
         self.sandbox_port = settled_port(directory / "sandbox-port")
@@ -222,21 +266,21 @@ class Product:
 
     # Doors ---------------------------------------------------------------------------------
 
-    @property
-    def is_email(self) -> bool:
-        return self.channel == "email"
-
     def new_client(self, agency: str) -> Client:
-        if self.is_email:
-            campaign_id, calls_id, key = self.officers.new_email_campaign(agency, BODY)
-            return Client(campaign_id, key, calls_id)
-        return Client(*self.officers.new_campaign(agency, BODY))
+        return Client(*self.officers.new_campaign(self.channel, agency, BODY))
 
     def recipients(self, count: int) -> list[str]:
         with self._mutex:
             first, self.next_number = self.next_number, self.next_number + count
-        written = "p{}@example.org" if self.is_email else "{}"
-        return [written.format(n) for n in range(first, first + count)]
+        return [self.way.address.format(n) for n in range(first, first + count)]
+
+    def file_of(self, recipients: list[str]) -> str:
+        """Every row has a text of its own, so that no two messages look alike to anybody."""
+        written, columns = io.StringIO(), self.way.columns
+        writer = csv.writer(written)
+        writer.writerow(["recipient", *columns, "name", *VALUES])
+        writer.writerows([to, *columns.values(), to, *VALUES.values()] for to in recipients)
+        return written.getvalue()
 
     def note(self, accepted: Accepted) -> Accepted:
         with self._mutex:
@@ -272,20 +316,17 @@ class Product:
 
     def send_single(self, client: Client) -> tuple[Accepted, str]:
         """By the API; returns the message's id too."""
-        [number] = self.recipients(1)
-        if client.calls_id:
-            email = {"recipient": number, "subject": f"For {number}", "body": f"Dear {number}"}
-            answer = self.call(client, "/transactional/email/send", json.dumps(email).encode())
-            calls = Client(client.calls_id, client.key)
-            return self.note(Accepted(calls, "single", [number])), answer["id"]
-        body = {"recipient": number, "language": "english", "values": {"name": number, **VALUES}}
-        answer = self.call(client, "/messages", json.dumps(body).encode())
-        return self.note(Accepted(client, "single", [number])), answer["id"]
+        assert self.way.single
+        [recipient] = self.recipients(1)
+        path, body = self.way.single(client, recipient)
+        answer = self.call(client, path, json.dumps(body).encode())
+        owner = Client(client.calls_id or client.id, client.key)
+        return self.note(Accepted(owner, "single", [recipient])), answer["id"]
 
     def send_file(self, client: Client, count: int) -> Accepted:
         """By the API: the answer comes when all of it is accepted."""
         numbers = self.recipients(count)
-        batch_id = self.send_content(client, file_of(numbers))
+        batch_id = self.send_content(client, self.file_of(numbers))
         return self.note(Accepted(client, "file by API", numbers, batch_id))
 
     def send_content(self, client: Client, content: str) -> uuid.UUID:
@@ -301,7 +342,10 @@ class Product:
     def upload(self, client: Client, count: int) -> tuple[list[str], uuid.UUID]:
         """As an officer does, up to the review."""
         numbers = self.recipients(count)
-        batch_id = self.officers.upload(client.id, f"{uuid.uuid4()}.csv", file_of(numbers).encode())
+        if self.way.to_subscribers:
+            self.officers.subscribe(client.id, numbers)
+        content = self.file_of(numbers).encode()
+        batch_id = self.officers.upload(client.id, f"{uuid.uuid4()}.csv", content)
         status = "SELECT status FROM messaging_batch WHERE id = %s"
         self.wait("A file was not checked", lambda: self.one(status, batch_id) == "ready")
         return numbers, batch_id
@@ -324,8 +368,7 @@ class Product:
                 " WHERE status IN ('created', 'enqueued', 'sending', 'unknown') GROUP BY 1"
             )
         }
-        if self.is_email:
-            # Amazon SES has no list to ask: what no report speaks of is for an officer to decide.
+        if not self.way.can_be_asked:
             found.pop("messages unknown", None)
         found["batches being started"] = self.one(
             "SELECT count(*) FROM messaging_batch"
@@ -348,16 +391,6 @@ class Product:
         return time.monotonic() - began, left
 
 
-def file_of(numbers: list[str]) -> str:
-    """Every row has a text of its own, so that no two messages look alike to anybody."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    language = {} if "@" in numbers[0] else {"language": "english"}
-    writer.writerow(["recipient", *language, "name", *VALUES])
-    writer.writerows([number, *language.values(), number, *VALUES.values()] for number in numbers)
-    return written.getvalue()
-
-
 # What is wrong ---------------------------------------------------------------------------------
 
 
@@ -368,6 +401,9 @@ class Account:
     accepted: int
     in_ledger: int
     taken: int
+    # Unknown, as nobody can be asked about them, and of these what the provider took.
+    undecided: int
+    undecided_but_taken: int
     statuses: dict[str, int]
     wrong: dict[str, list[str]]
 
@@ -399,6 +435,10 @@ def account(product: Product) -> Account:
         for told in product.accepted
         for number in told.numbers
     }
+    undecided = {
+        row[0] for row in ledger
+        if row[4] == "unknown" and not product.way.can_be_asked and row[1] not in told_of
+    }  # fmt: skip
     wrong = {
         "accepted, and not in the ledger": [n for n in accepted if n not in by_number],
         "in the ledger, and nobody was told so": [
@@ -416,8 +456,7 @@ def account(product: Product) -> Account:
         ],
         "taken by the provider, and the ledger does not say so": [
             f"{row[1]} {row[4]}" for row in ledger
-            if row[0] in taken and row[4] not in WITH_PROVIDER
-            and not (product.is_email and row[4] == "unknown" and row[1] not in told_of)
+            if row[0] in taken and row[4] not in WITH_PROVIDER and row[0] not in undecided
         ],
         "held under a reference that is not its own": [
             f"{row[1]}" for row in ledger
@@ -425,10 +464,8 @@ def account(product: Product) -> Account:
         ],
         "tried under more than one attempt": [f"{row[1]}" for row in ledger if row[6] > 1],
         "not as its latest attempt": [f"{row[1]}" for row in ledger if row[4] != row[7]],
-        # Of an email there is only its report that could say.
-        "still unknown": [
-            f"{row[1]}" for row in ledger
-            if row[4] == "unknown" and not (product.is_email and row[1] not in told_of)
+        "still unknown, though it could be known": [
+            f"{row[1]}" for row in ledger if row[4] == "unknown" and row[0] not in undecided
         ],
         "at no end": [
             f"{row[1]} {row[4]}" for row in ledger if row[4] not in (*WITH_PROVIDER, "unknown")
@@ -440,6 +477,8 @@ def account(product: Product) -> Account:
         len(accepted),
         len(ledger),
         sum(map(len, taken.values())),
+        len(undecided),
+        len(undecided & taken.keys()),
         dict(Counter(row[4] for row in ledger)),
         wrong,
     )

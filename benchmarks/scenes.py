@@ -19,7 +19,6 @@ from benchmarks.product import (
     Client,
     Product,
     account,
-    file_of,
     new_product,
 )
 from postman.local.demo import processes
@@ -183,7 +182,7 @@ def stop(product: Product, messages: int) -> Seen:
 def _retry_twice(product: Product, client: Client) -> Seen:
     rows = 300
     product.control(callbacks={"enabled": True})
-    content = file_of([DEAD_NUMBER] * rows)
+    content = product.file_of([DEAD_NUMBER] * rows)
     batch_id = product.send_content(client, content)
     failed = "SELECT count(*) FROM messaging_message WHERE batch_id = %s AND status = 'failure'"
     product.wait("The messages did not fail", lambda: product.one(failed, batch_id) == rows)
@@ -272,7 +271,7 @@ def beat(product: Product, _: int) -> Seen:
         product.send_single(client)
     product.send_file(client, 500)
     numbers = product.recipients(500)
-    waiting = product.officers.upload(client.id, "waiting.csv", file_of(numbers).encode())
+    waiting = product.officers.upload(client.id, "waiting.csv", product.file_of(numbers).encode())
     product.flush_valkey()
     before = product.open_ends()
     _age(product)
