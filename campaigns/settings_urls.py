@@ -42,6 +42,12 @@ urlpatterns = [
         "telegram/<uuid:bot_id>/check", telegram_bots.telegram_bot_check, name="telegram-bot-check"
     ),
     path(
+        "telegram/<uuid:bot_id>/invite",
+        telegram_bots.telegram_bot_invite,
+        name="telegram-bot-invite",
+    ),
+    path("telegram/<uuid:bot_id>/qr.png", telegram_bots.telegram_bot_qr, name="telegram-bot-qr"),
+    path(
         "telegram/<uuid:bot_id>/remove",
         telegram_bots.telegram_bot_remove,
         name="telegram-bot-remove",

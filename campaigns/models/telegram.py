@@ -46,6 +46,11 @@ class TelegramBot(models.Model):
         """Where people open it, to subscribe."""
         return f"https://t.me/{self.username}"
 
+    @property
+    def subscribe_url(self) -> str:
+        """The same, with Start to press even for those who have spoken with it before."""
+        return f"{self.invite_url}?start=subscribe"
+
 
 class TelegramSubscriber(models.Model):
     """Which Telegram account a phone number has, as its holder told one of our bots."""

@@ -1,10 +1,17 @@
 """Settings → Telegram bots: whose token opens, is connected, and can be used under its label."""
 
-import pytest
-from django.urls import reverse
+import io
+import re
 
-from campaigns.models import TelegramBot
-from campaigns.telegram import subscribers
+import pytest
+import segno
+from django.test import Client
+from django.urls import reverse
+from PIL import Image
+
+from campaigns.models import Membership, TelegramBot
+from campaigns.telegram import inviting, subscribers
+from messaging.callbacks.telegram import SHARE
 from postman.accounts.models import Agency, AuditEvent
 from tests.factories import TelegramBotFactory, TelegramCampaignFactory, UserFactory
 
@@ -123,6 +130,7 @@ def test_before_a_bot_is_removed_its_campaigns_are_named(person, client_of, sand
 
     bot.refresh_from_db()
     assert bot.removed_at is not None
+    assert (bot.token, bot.webhook_secret) == ("", "")
     assert connected(sandbox) == {}
     assert AuditEvent.objects.filter(action="telegram_bot.removed").exists()
 
@@ -134,6 +142,48 @@ def test_a_bot_of_somebody_else_does_not_exist(person, client_of, page):
     answer = client_of(person).post(reverse(page, args=[bot.pk]))
 
     assert answer.status_code == 404
+
+
+def test_a_new_bot_leads_to_inviting_people_to_it(person, client_of):
+    client = client_of(person)
+    answer = add(client)
+    bot = TelegramBot.objects.get()
+
+    page = client.get(answer.url).content.decode()
+
+    assert answer.url == reverse("telegram-bot-invite", args=[bot.pk])
+    assert "Nobody has subscribed yet." in page
+    assert f'data-copy="{bot.subscribe_url}"' in page
+    # What the bot answers and what the letters say is one thing.
+    assert f"“{SHARE}”" in inviting.words(bot)
+    assert "Get messages of Ministry of Health on Telegram" in page
+
+
+def test_the_code_in_the_page_and_the_picture_lead_to_the_bot(person, client_of):
+    bot = TelegramBotFactory(owner=person)
+    client = client_of(person)
+
+    page = client.get(reverse("telegram-bot-invite", args=[bot.pk])).content.decode()
+    picture = client.get(reverse("telegram-bot-qr", args=[bot.pk]))
+
+    modules = segno.make_qr(f"https://t.me/{bot.username}?start=subscribe", error="m")
+    drawn = re.search(r'<path class="qrline"[^>]*d="([^"]+)"', modules.svg_inline())[1]
+    assert drawn in page
+    shown = Image.open(io.BytesIO(picture.content))
+    assert (shown.width, picture["Content-Type"]) == (modules.symbol_size(16)[0], "image/png")
+
+
+def test_members_of_a_campaign_invite_to_its_bot_and_strangers_do_not(person, client_of):
+    campaign = TelegramCampaignFactory(creator=person)
+    colleague = UserFactory()
+    Membership.objects.create(campaign=campaign, user=colleague, role="member")
+    bot = campaign.telegram_draft.bot
+
+    for page in ("telegram-bot-invite", "telegram-bot-qr"):
+        url = reverse(page, args=[bot.pk])
+        assert client_of(colleague).get(url).status_code == 200
+        assert client_of(UserFactory(agency=person.agency)).get(url).status_code == 404
+        assert Client().get(url).status_code == 302
 
 
 def test_verifying_connects_a_bot_again(person, client_of, sandbox):
