@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from messaging import providers, receipts
+from messaging import providers
 from messaging.channels.base import Attempted, Found, Match
 from messaging.delivery import leases
 from messaging.delivery.changes import Change, apply
@@ -110,16 +110,16 @@ def _settle(
         match = next((m for m in answers[attempt.id] if m.reference not in others), None)
         if match:
             taken.add(match.reference)
-            changes.append(
-                receipts.reported("twilio", attempt.id, match.kind, match.code, match.reference)
-            )
+            if match.status:
+                error, said = match.error_code, match.provider_code
+                changes.append(Change(attempt.id, match.status, error, said, match.reference))
         elif attempt.status == Status.UNKNOWN and now - attempt.updated_at >= SURE_AFTER:
             never_taken.append(attempt)
     with transaction.atomic():
         answered = [a.id for a in attempts if a.status == Status.SENT and a.id in answers]
         Attempt.objects.filter(id__in=answered).update(ask_at=None)
         _release(never_taken)
-        apply([change for change in changes if change])
+        apply(changes)
 
 
 def _held(matches: Iterable[Match]) -> set[str]:

@@ -112,8 +112,7 @@ class Accepted:
 class Rejected:
     """The provider refused it for good. `detail` may hold the recipient: never log it.
 
-    `code` is a delivery error of ours, or the provider's own, which `meaning_of` tells the sense
-    of; where it is ours, `provider_code` is what the provider said.
+    `code` is a delivery error of ours, `provider_code` the provider's own.
     """
 
     code: str
@@ -165,12 +164,14 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A message of the provider's, with its state in the provider's own words."""
+    """A message of the provider's. `status`: of the attempt, empty where its state says nothing of
+    one; `error_code` is a delivery error of ours, `provider_code` the provider's own."""
 
     reference: str
-    kind: str
-    code: str
     created_at: datetime
+    status: str
+    error_code: str = ""
+    provider_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

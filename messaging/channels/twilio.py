@@ -310,13 +310,17 @@ def _outcome(answer: _Answer) -> Outcome:
     if status == 503:
         return Unavailable("Twilio says it is unavailable")
     if status in (401, 403):
-        return Rejected("20003", "Twilio does not accept the credentials")
+        return _rejected("20003", "Twilio does not accept the credentials")
     if str(fields.get("code")) in FULL:
         return Throttled()
     if 400 <= status < 500 and status != 408:
-        return Rejected(str(fields.get("code") or status), str(fields.get("message") or ""))
+        return _rejected(str(fields.get("code") or status), str(fields.get("message") or ""))
     # 500 is what Twilio answers when it broke, and it may have taken the message before.
     return Unknown(f"HTTP {status}")
+
+
+def _rejected(code: str, detail: str) -> Rejected:
+    return Rejected(delivery_error(code).code, detail, code)
 
 
 def _fields(content: bytes) -> dict[str, Any]:
@@ -336,7 +340,8 @@ def _retry_after(header: str | None) -> float | None:
 
 def _match(message: Any) -> Match:
     code = str(message.error_code or "")
-    return Match(message.sid, message.status, code, message.date_created)
+    status, error = meaning_of(message.status, code) or ("", "")
+    return Match(message.sid, message.date_created, status, error, code if error else "")
 
 
 def _fingerprint(text: str) -> str:

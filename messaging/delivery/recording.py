@@ -11,9 +11,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from messaging import chats, pacing
-from messaging.channels import meaning_of
 from messaging.channels.base import (
-    ERRORS,
     Accepted,
     ChatMessage,
     Outcome,
@@ -99,10 +97,8 @@ def _change(claimed: Claimed, outcome: Outcome) -> Change:
         case Accepted(reference, is_final):
             status = Status.SUCCESS if is_final else Status.SENT
             return Change(attempt_id, status, reference=reference)
-        case Rejected(code, provider_code=provider_code) if code in ERRORS:
+        case Rejected(code, provider_code=provider_code):
             return Change(attempt_id, Status.FAILURE, code, provider_code)
-        case Rejected(code):
-            return Change(attempt_id, Status.FAILURE, _our_error(code), provider_code=code)
         case Throttled() | Unavailable():
             return Change(
                 attempt_id,
@@ -121,8 +117,3 @@ def _patience(outcome: Throttled | Unavailable) -> timedelta:
         seconds = min(outcome.retry_after, LONGEST_HOLD.total_seconds())
         return max(HOLD / 5, timedelta(seconds=seconds))
     return HOLD
-
-
-def _our_error(provider_code: str) -> str:
-    _, code = meaning_of("twilio", "failed", provider_code) or ("", "delivery_unknown_error")
-    return code

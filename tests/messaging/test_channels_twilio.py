@@ -179,19 +179,27 @@ def test_every_message_gets_its_own_outcome_in_order(runner, channel, fake):
 
     assert outcomes == [
         Accepted("SM6581230001"),
-        Rejected("21610", "Unsubscribed"),
+        Rejected("recipient_invalid", "Unsubscribed", "21610"),
         Unknown("ServerDisconnectedError"),
         Accepted("SM6581230004"),
     ]
 
 
+REFUSED_CREDENTIALS = Rejected(
+    "server_unknown_error", "Twilio does not accept the credentials", "20003"
+)
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        ((400, {"code": 21211, "message": "Invalid"}), Rejected("21211", "Invalid")),
-        ((404, {}), Rejected("404", "")),
-        ((401, {"code": 20003}), Rejected("20003", "Twilio does not accept the credentials")),
-        ((403, {}), Rejected("20003", "Twilio does not accept the credentials")),
+        (
+            (400, {"code": 21211, "message": "Invalid"}),
+            Rejected("recipient_invalid", "Invalid", "21211"),
+        ),
+        ((404, {}), Rejected("delivery_unknown_error", "", "404")),
+        ((401, {"code": 20003}), REFUSED_CREDENTIALS),
+        ((403, {}), REFUSED_CREDENTIALS),
         ((429, {"code": 20429}), Throttled(None)),
         ((429, {"code": 20429}, ("Retry-After", "2.5")), Throttled(2.5)),
         ((429, {}, ("Retry-After", "Fri, 31 Dec 2027 23:59:59 GMT")), Throttled(None)),
@@ -330,7 +338,7 @@ def attempted(text="Hello", reference=""):
 def found(runner, channel, attempt):
     [found] = runner.run(channel.find([attempt]))
     assert found.attempt_id == ATTEMPT
-    return [(match.reference, match.kind, match.code) for match in found.matches]
+    return [(m.reference, m.status, m.error_code, m.provider_code) for m in found.matches]
 
 
 def test_a_lost_attempt_is_found_by_number_text_and_time(runner, channel, fake):
@@ -341,22 +349,22 @@ def test_a_lost_attempt_is_found_by_number_text_and_time(runner, channel, fake):
         listed("SM1", at=NOW - timedelta(hours=1)),
     ]
 
-    assert found(runner, channel, attempted()) == [("SM3", "undelivered", "30005")]
+    assert found(runner, channel, attempted()) == [("SM3", "failure", "recipient_invalid", "30005")]
 
 
 def test_all_messages_that_look_the_same_are_told_oldest_first(runner, channel, fake):
     fake.messages = [listed("SM2", at=NOW + timedelta(seconds=9)), listed("SM1", at=NOW)]
 
     assert found(runner, channel, attempted()) == [
-        ("SM1", "delivered", ""),
-        ("SM2", "delivered", ""),
+        ("SM1", "success", "", ""),
+        ("SM2", "success", "", ""),
     ]
 
 
 def test_twilios_smart_encoding_does_not_hide_a_message(runner, channel, fake):
     fake.messages = [listed("SM1", "'Hello' - 你好...")]
 
-    assert found(runner, channel, attempted("‘Hello’ – 你好…")) == [("SM1", "delivered", "")]
+    assert found(runner, channel, attempted("‘Hello’ – 你好…")) == [("SM1", "success", "", "")]
 
 
 def test_an_attempt_that_never_arrived_is_found_nowhere(runner, channel):
@@ -366,7 +374,13 @@ def test_an_attempt_that_never_arrived_is_found_nowhere(runner, channel):
 def test_an_attempt_with_a_reference_is_looked_up_by_it(runner, channel, fake):
     fake.messages = [listed("SM1", status="sent", at=NOW - timedelta(days=3))]
 
-    assert found(runner, channel, attempted(reference="SM1")) == [("SM1", "sent", "")]
+    assert found(runner, channel, attempted(reference="SM1")) == [("SM1", "sent_to_telco", "", "")]
+
+
+def test_a_state_that_says_nothing_of_an_attempt_is_no_status_of_one(runner, channel, fake):
+    fake.messages = [listed("SM1", status="receiving", code=30005)]
+
+    assert found(runner, channel, attempted()) == [("SM1", "", "", "")]
 
 
 def test_when_twilio_cannot_be_asked_nothing_is_said(runner):

@@ -652,9 +652,19 @@ def retry_of_an_unknown_message(call, campaign):
 def fourth_retry(call, campaign):
     message = single(campaign)
     for _ in range(3):
-        recording.record([(c, Rejected("30003")) for c in claiming.claim(None)])
+        recording.record(
+            [
+                (c, Rejected("recipient_unavailable", provider_code="30003"))
+                for c in claiming.claim(None)
+            ]
+        )
         assert call("post", f"messages/{message.public_id}/retry").status_code == 201
-    recording.record([(c, Rejected("30003")) for c in claiming.claim(None)])
+    recording.record(
+        [
+            (c, Rejected("recipient_unavailable", provider_code="30003"))
+            for c in claiming.claim(None)
+        ]
+    )
     return call("post", f"messages/{message.public_id}/retry")
 
 

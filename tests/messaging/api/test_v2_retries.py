@@ -29,7 +29,9 @@ def post(client, campaign, key):
 def fail(batch_id=None):
     """Every waiting message of this lane is handed over and fails."""
     claimed = claiming.claim(batch_id)
-    recording.record([(c, Rejected("30003")) for c in claimed])
+    recording.record(
+        [(c, Rejected("recipient_unavailable", provider_code="30003")) for c in claimed]
+    )
 
 
 def error_of(answer):
