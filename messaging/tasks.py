@@ -15,6 +15,7 @@ from django.core.cache import cache
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from campaigns.telegram import subscribers
 from messaging import (
     billing,
     counters,
@@ -251,6 +252,7 @@ def forget() -> None:
     retention.discard_left_uploads(timezone.now())
     retention.erase_pages(timezone.now())
     retention.erase_attached()
+    subscribers.forget(timezone.now())
     WrongGuesses.objects.filter(hour__lt=timezone.now() - timedelta(days=1)).delete()
 
 

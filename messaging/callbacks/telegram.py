@@ -1,8 +1,10 @@
 """What people tell our bots: they subscribe, share their number, or block the bot."""
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -61,7 +63,7 @@ def _take(bot: TelegramBot, update: Mapping[str, Any]) -> None:
     elif change := _object(update, "my_chat_member"):
         person = _person(change)
         if person and _object(change, "new_chat_member").get("status") in GONE:
-            subscribers.unsubscribe(bot.pk, [person])
+            subscribers.unsubscribe(bot.pk, [person], said_at=_said_at(change))
 
 
 def _hear(bot: TelegramBot, message: Mapping[str, Any]) -> None:
@@ -98,7 +100,8 @@ def _hear_contact(
     except InvalidRecipient:
         _answer(bot, person, _NO_NUMBER, keyboard=_no_keyboard)
         return
-    is_new = subscribers.subscribe(bot, telegram_id=person, phone=phone)
+    said_at = _said_at(message)
+    is_new = subscribers.subscribe(bot, telegram_id=person, phone=phone, said_at=said_at)
     _answer(bot, person, _SUBSCRIBED if is_new else _ALREADY, keyboard=_no_keyboard)
 
 
@@ -114,6 +117,13 @@ def _person(event: Mapping[str, Any]) -> int | None:
     if not isinstance(known, int) or not 1 < known < 2**63 or sender.get("is_bot"):
         return None
     return known if chat.get("type") == "private" and chat.get("id") == known else None
+
+
+def _said_at(event: Mapping[str, Any]) -> datetime | None:
+    """When it happened, to the second. It may be told later, and again."""
+    date = event.get("date")
+    is_time = isinstance(date, int) and 0 < date <= time.time() + 60
+    return datetime.fromtimestamp(date, UTC) if is_time else None
 
 
 def _object(of: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def _retry_after(fields: Mapping[str, Any]) -> float | None:
 # What each code means for an officer -------------------------------------------------------
 
 _EXPLAINED = {
-    NEVER_SUBSCRIBED: "This number was never linked to a bot. Invite its holder to subscribe.",
+    NEVER_SUBSCRIBED: "This number is not linked to a bot. Invite its holder to subscribe.",
     NOT_THIS_BOT: "This person has not subscribed to this bot, or left it. Invite them.",
     BLOCKED: "This person has blocked the bot, or has no Telegram account any more. "
     "Reach them another way.",

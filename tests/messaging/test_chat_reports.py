@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from campaigns import passcodes
-from messaging import receipts, sending
+from messaging import receipts
 from messaging.delivery import expanding
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message
+from messaging.sending import deciding, retrying
 from postman.accounts.models import AuditEvent
 from tests.factories import UserFactory, WhatsappCampaignFactory
 from tests.messaging import whatsapp as wa
@@ -43,7 +44,7 @@ def sent(campaign, content, *, by=None):
     if by:
         batch.creator = by
         batch.save(update_fields=["creator"])
-    batch = sending.send_batch(batch, by=batch.creator)
+    batch = deciding.send_batch(batch, by=batch.creator)
     expanding.expand(batch.id)
     send_chunk(batch.id)
     batch.refresh_from_db()
@@ -89,7 +90,7 @@ def test_the_report_of_a_bot_says_of_each_recipient_what_happened_and_why(
     assert mei["sentAt"].endswith("+08:00")
     assert (mei["file"], mei["row"]) == ("people.csv", "2")
     assert (ravi["recipient"], ravi["status"], ravi["errorCode"]) == (RAVI, "Failed", "1")
-    assert "never linked to a bot" in ravi["error"]
+    assert "not linked to a bot" in ravi["error"]
     assert ravi["sentAt"] == ""
 
 
@@ -137,7 +138,7 @@ def test_a_download_leaves_a_trace(client_of, officer, of_bot):
 
 
 def test_a_retry_that_waits_has_left_its_failure_behind(client_of, officer, of_bot):
-    sending.retry_batch(of_bot.campaign, of_bot.pk, by=officer)
+    retrying.retry_batch(of_bot.campaign, of_bot.pk, by=officer)
 
     _, ravi = rows_of(client_of(officer).get(url_of(of_bot)))
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from campaigns.models import BotSubscription, TelegramBot, TelegramSubscriber
-from messaging import providers
+from campaigns.telegram import bots
+from messaging import providers, tasks
 from tests.factories import TelegramBotFactory
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +46,14 @@ def message(person: int, **content: object) -> dict:
 def contact(person: int, number: str, *, of: int | None = None, **content: object) -> dict:
     shared = {"phone_number": number, "first_name": "Mei Ling", "user_id": of or person}
     return message(person, contact=shared, **content)
+
+
+def blocked_by(person: int, **facts: object) -> dict:
+    chat = {"id": person, "type": "private"}
+    status = {"status": "kicked"}
+    return {
+        "my_chat_member": {"from": {"id": person}, "chat": chat, "new_chat_member": status, **facts}
+    }
 
 
 def answers(sandbox, person: int) -> list[str]:
@@ -141,10 +153,8 @@ def test_who_blocks_the_bot_is_no_subscriber_of_it_any_more(bot, sandbox):
     other = TelegramBotFactory(webhook_secret="telegram knows this")
     for each in (bot, other):
         tell(each, contact(MEI_LING, "6581230001"))
-    chat = {"id": MEI_LING, "type": "private"}
-    blocked = {"from": {"id": MEI_LING}, "chat": chat, "new_chat_member": {"status": "kicked"}}
 
-    assert tell(bot, {"my_chat_member": blocked}) == 200
+    assert tell(bot, blocked_by(MEI_LING)) == 200
 
     assert subscribers_of(bot) == {}
     assert subscribers_of(other) == {"6581230001": MEI_LING}
@@ -188,3 +198,82 @@ def test_whatever_telegram_tells_is_met_with_a_200(bot, sandbox, update):
     assert tell(bot, update) == 200
     assert subscribers_of(bot) == {}
     answers(sandbox, MEI_LING)
+
+
+# Late, again, and in any order --------------------------------------------------------------
+
+
+def test_a_number_that_is_told_late_does_not_take_the_place_of_a_later_one(bot, sandbox):
+    tell(bot, contact(MEI_LING, "6581230009", date=2_000))
+
+    assert tell(bot, contact(MEI_LING, "6581230001", date=1_000)) == 200
+
+    assert subscribers_of(bot) == {"6581230009": MEI_LING}
+
+
+def test_who_had_a_number_before_does_not_get_it_back_by_an_update_that_comes_again(bot, sandbox):
+    tell(bot, contact(MEI_LING, "6581230001", date=1_000))
+    tell(bot, contact(AH_SENG, "6581230001", date=2_000))
+
+    assert tell(bot, contact(MEI_LING, "6581230001", date=1_000)) == 200
+
+    assert subscribers_of(bot) == {"6581230001": AH_SENG}
+
+
+def test_who_subscribed_to_another_bot_meanwhile_is_subscribed_to_this_one_as_well(bot, sandbox):
+    other = TelegramBotFactory(webhook_secret="telegram knows this")
+    tell(other, contact(MEI_LING, "6581230009", date=2_000))
+
+    tell(bot, contact(MEI_LING, "6581230001", date=1_000))
+
+    assert subscribers_of(bot) == subscribers_of(other) == {"6581230009": MEI_LING}
+
+
+def test_who_came_back_is_not_sent_away_by_what_is_told_late(bot, sandbox):
+    tell(bot, contact(MEI_LING, "6581230001", date=2_000))
+
+    tell(bot, blocked_by(MEI_LING, date=1_999))
+    assert subscribers_of(bot) == {"6581230001": MEI_LING}
+
+    tell(bot, blocked_by(MEI_LING, date=2_000))
+    assert subscribers_of(bot) == {}
+
+
+@pytest.mark.parametrize("date", [0, -1, 2**70, "soon", None, 1.5, True])
+def test_a_time_that_is_none_counts_as_now(bot, sandbox, date):
+    assert tell(bot, contact(MEI_LING, "6581230001", date=date)) == 200
+
+    assert subscribers_of(bot) == {"6581230001": MEI_LING}
+
+
+# What is kept of people ---------------------------------------------------------------------
+
+
+def test_nothing_is_kept_of_who_has_blocked_the_last_bot(bot, sandbox):
+    other = TelegramBotFactory(webhook_secret="telegram knows this")
+    for each in (bot, other):
+        tell(each, contact(MEI_LING, "6581230001"))
+    tell(bot, contact(AH_SENG, "6581230002"))
+
+    tell(bot, blocked_by(MEI_LING))
+    assert TelegramSubscriber.objects.count() == 2
+
+    tell(other, blocked_by(MEI_LING))
+    assert [each.phone for each in TelegramSubscriber.objects.all()] == ["6581230002"]
+
+
+def test_a_month_after_their_bot_was_removed_people_are_erased(bot, officer, sandbox):
+    other = TelegramBotFactory(webhook_secret="telegram knows this")
+    tell(bot, contact(MEI_LING, "6581230001"))
+    tell(bot, contact(AH_SENG, "6581230002"))
+    tell(other, contact(AH_SENG, "6581230002"))
+    bots.remove(bot, by=officer)
+
+    with time_machine.travel(timezone.now() + timedelta(days=29)):
+        tasks.forget()
+    assert TelegramSubscriber.objects.count() == 2
+
+    with time_machine.travel(timezone.now() + timedelta(days=31)):
+        tasks.forget()
+    assert [each.phone for each in TelegramSubscriber.objects.all()] == ["6581230002"]
+    assert (subscribers_of(bot), subscribers_of(other)) == ({}, {"6581230002": AH_SENG})

@@ -321,7 +321,7 @@ def test_the_pages_of_what_was_sent_say_why_somebody_was_not_reached(
 
     page = client.get(reverse("message", args=[telegram_campaign.pk, failed.pk]))
 
-    assert "never linked to a bot" in page.content.decode()
+    assert "not linked to a bot" in page.content.decode()
     assert "Retry" in page.content.decode()
     for name in ("campaign", "campaign-batches", "campaign-stats", "campaign-about"):
         shown = client.get(reverse(name, args=[telegram_campaign.pk]))
@@ -338,7 +338,7 @@ def test_the_page_of_a_file_adds_up_why_messages_failed(client, telegram_campaig
     page = page_of(client, batch)
 
     assert "Why 2 failed" in page
-    assert page.count("never linked to a bot") == 1
+    assert page.count("not linked to a bot") == 1
     assert "Retry the 2 that failed" in page
 
 
@@ -364,7 +364,7 @@ def test_the_list_of_messages_says_why_each_failed_in_as_many_queries_for_three(
     with django_assert_max_num_queries(12):
         page = client.get(url).content.decode()
 
-    assert page.count("never linked to a bot") == 3
+    assert page.count("not linked to a bot") == 3
 
 
 def test_a_file_to_fill_in_has_the_columns_of_the_message(client, telegram_campaign):
