@@ -95,7 +95,9 @@ def campaigns_of(bot: TelegramBot) -> QuerySet[Campaign]:
 def remove(bot: TelegramBot, *, by: User) -> None:
     """Nothing leaves through it any more: what waits fails, and says why."""
     with transaction.atomic():
-        if not of(by).filter(pk=bot.pk).update(removed_at=timezone.now()):
+        # Who adds it again gives its token again, so none is kept.
+        gone = {"removed_at": timezone.now(), "token": "", "webhook_secret": ""}
+        if not of(by).filter(pk=bot.pk).update(**gone):
             return
         audit.record("telegram_bot.removed", by=by, on=bot, label=bot.label)
     try:
