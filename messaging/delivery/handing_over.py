@@ -44,10 +44,6 @@ class UnderWay:
         return [*self.known, *zip(self.sent, self.answers.result(), strict=True)]
 
 
-def deliver(claimed: Sequence[Claimed]) -> list[tuple[Claimed, Outcome]]:
-    return hand_over(claimed).results()
-
-
 def hand_over(claimed: Sequence[Claimed]) -> UnderWay:
     """Start to send all of the chunk at once, each campaign through its own account."""
     known: list[tuple[Claimed, Outcome]] = []

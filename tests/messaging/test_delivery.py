@@ -316,7 +316,7 @@ def test_outcomes_are_not_lost_when_the_database_is_away_for_a_moment(campaign, 
     """The connection is cut after the provider has taken the messages and before they are noted."""
     batch = accepted_batch(campaign, 3)
     claimed = claiming.claim(batch.id)
-    results = handing_over.deliver(claimed)
+    results = handing_over.hand_over(claimed).results()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         pid = cursor.fetchone()[0]

@@ -38,7 +38,7 @@ def twins(campaign, sandbox):
 def hand_over(batch, sandbox, limit=500, **fate):
     """A chunk that meets this fate at the provider."""
     sandbox.control(**fate)
-    recording.record(handing_over.deliver(claiming.claim(batch.id, limit=limit)))
+    recording.record(handing_over.hand_over(claiming.claim(batch.id, limit=limit)).results())
     sandbox.control(**dict.fromkeys(fate, 0))
 
 

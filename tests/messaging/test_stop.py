@@ -25,7 +25,9 @@ def again(batch):
 
 
 def send_some(batch, count):
-    recording.record_whatever_happens(handing_over.deliver(claiming.claim(batch.id, limit=count)))
+    recording.record_whatever_happens(
+        handing_over.hand_over(claiming.claim(batch.id, limit=count)).results()
+    )
 
 
 def send_the_rest(batch):
@@ -61,7 +63,7 @@ def test_what_was_claimed_before_the_stop_goes_out_and_is_written_down(batch, sa
 
     deciding.stop_batch(batch, by=batch.creator)
     assert again(batch).counts()["sending"] == 2
-    recording.record(handing_over.deliver(claimed))
+    recording.record(handing_over.hand_over(claimed).results())
 
     assert again(batch).counts()["sent"] == 2
     assert counts_are_true(batch)

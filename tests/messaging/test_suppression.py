@@ -133,7 +133,9 @@ def test_a_phone_number_is_never_listed(campaign):
 def waiting(email_campaign, officer, sandbox):
     """Mei got one email; others to her and to Ravi wait in its batch, in another and elsewhere."""
     first = batch_to(email_campaign, MEI, MEI, RAVI)
-    recording.record_whatever_happens(handing_over.deliver(claiming.claim(first.id, limit=1)))
+    recording.record_whatever_happens(
+        handing_over.hand_over(claiming.claim(first.id, limit=1)).results()
+    )
     another = EmailCampaignFactory(creator=officer)
     return [first, batch_to(email_campaign, MEI, RAVI), batch_to(another, MEI, RAVI)]
 

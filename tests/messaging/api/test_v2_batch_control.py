@@ -33,7 +33,7 @@ def send_all(batch):
 
 
 def test_a_batch_says_how_far_it_is(call, batch, sandbox):
-    recording.record(handing_over.deliver(claiming.claim(batch.id, limit=2)))
+    recording.record(handing_over.hand_over(claiming.claim(batch.id, limit=2)).results())
 
     shown = call(batch, method="get").json()
 
