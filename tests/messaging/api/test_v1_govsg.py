@@ -12,7 +12,7 @@ from messaging import receipts, retention
 from messaging.channels.base import Accepted
 from messaging.delivery import claiming, recording
 from messaging.delivery.pipeline import send_chunk
-from messaging.models import Attempt, Counter, Message, Transactional
+from messaging.models import Attempt, Counter, Message, ProviderEvent, Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
 from postman.accounts.models import Agency
@@ -536,10 +536,14 @@ def test_whatsapps_ids_hold_the_number_so_they_are_erased_with_it(send, sandbox,
     account.agency.save()
     send()
     send_chunk(None)
+    wa.report(Attempt.objects.get(), "delivered")
+    receipts.apply_events()
     assert Attempt.objects.get().reference
+    assert ProviderEvent.objects.get().reference
 
     with time_machine.travel(timezone.now() + timedelta(days=31)):
         retention.erase(chunks=10)
 
     assert Attempt.objects.get().reference == ""
+    assert ProviderEvent.objects.get().reference == ""
     assert Message.objects.get().recipient == ""
