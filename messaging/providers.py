@@ -19,7 +19,6 @@ from campaigns.models import Campaign, SmsDraft, TelegramDraft, TwilioCredential
 from campaigns.models import Channel as Kind
 from messaging.channels import get_channel
 from messaging.channels.base import Channel
-from messaging.channels.telegram import MESSAGES_PER_SECOND
 
 T = TypeVar("T")
 
@@ -84,7 +83,7 @@ def rate_of(account: str) -> float | None:
     if account == WHATSAPP_ACCOUNT:
         return settings.WHATSAPP_MESSAGES_PER_SECOND
     if account.startswith(TELEGRAM):
-        return MESSAGES_PER_SECOND
+        return settings.TELEGRAM_MESSAGES_PER_SECOND
     if account == PUBLIC_ACCOUNT:
         return settings.SMS_SEGMENTS_PER_SECOND
     found = TwilioCredentials.objects.filter(id=account).values_list("segments_per_second")

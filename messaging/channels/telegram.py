@@ -37,8 +37,6 @@ from messaging.channels.pool import Pool
 logger = logging.getLogger(__name__)
 
 API = "https://api.telegram.org"
-# What Telegram says of a whole bot, a number of messages in each second (v1-backend §2.10).
-MESSAGES_PER_SECOND = 30.0
 # v1's codes for what is known before Telegram is asked, and Telegram's for who is gone.
 NEVER_SUBSCRIBED, NOT_THIS_BOT, BOT_REMOVED = "1", "2", "bot_removed"
 BLOCKED = "403"

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages as flash
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from campaigns.access import campaign_for
 from campaigns.models import Campaign, Channel, Membership, TelegramDraft
 from campaigns.telegram import drafts, texts
 from campaigns.telegram.forms import MessageForm, TestForm
-from messaging import chats, outcomes, providers, readiness
+from messaging import chats, outcomes, readiness
 from messaging.forms import ScheduleForm, is_night
 from messaging.models import Attempt, Batch, Message, StagedRow
 from messaging.sending import deciding
@@ -144,6 +145,7 @@ def review_facts(
         "duplicates": batch.summary.get("duplicates", 0),
         "ignored": batch.summary.get("columns_ignored", []),
         "takes": _takes(reach.subscribed),
+        "per_second": settings.TELEGRAM_MESSAGES_PER_SECOND,
         "faults": drafts.faults_of(batch.campaign),
         "is_changed": is_ready and not readiness.is_text_checked(batch),
         "preview": _preview(batch, request.GET.get("row", "")),
@@ -155,7 +157,7 @@ def review_facts(
 
 
 def _takes(messages: int) -> str:
-    seconds = messages / providers.MESSAGES_PER_SECOND
+    seconds = messages / settings.TELEGRAM_MESSAGES_PER_SECOND
     if seconds < 60:
         return "less than a minute"
     minutes = -(-int(seconds) // 60)

@@ -303,6 +303,8 @@ SURE_AFTER = timedelta(minutes=15)
 # What the account for messages to the public may be given; None where its provider sets no limit.
 SMS_SEGMENTS_PER_SECOND = env.float("SMS_SEGMENTS_PER_SECOND", None)
 EMAILS_PER_SECOND = env.float("EMAILS_PER_SECOND", None)
+# Of each bot: what Telegram lets one send for nothing (v1-backend §2.10).
+TELEGRAM_MESSAGES_PER_SECOND = env.float("TELEGRAM_MESSAGES_PER_SECOND", 30.0)
 WHATSAPP_MESSAGES_PER_SECOND = env.float("WHATSAPP_MESSAGES_PER_SECOND", 100.0)
 # What somebody who writes to our WhatsApp number is answered; empty: nothing.
 WHATSAPP_AUTO_REPLY = env.str(
