@@ -1,11 +1,15 @@
-"""Lists of v1: limit and offset, filters and sorting (v1-backend §3.6, v1-web-app §20.8)."""
+"""Lists of v1: limit and offset, filters and sorting (v1-backend §3.6, v1-web-app §20.8).
+
+`after` is ours (B-API-6): by offset, a list that grows shows the same message on two pages.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -35,6 +39,9 @@ class Asked:
         self._faults: dict[str, str] = {}
         self.limit = self._number("limit", DEFAULT_LIMIT, 1, max_limit)
         self.offset = self._number("offset", 0, 0, 2**31 - 1)
+        self.after = self._id("after")
+        if self.after is not None and "offset" in query:
+            self._faults["after"] = "Give either after or offset."
         self.order = self._order()
         self.filter = self._created() & self._status(statuses)
         if has_tags and (tag := self._one("tag")):
@@ -42,7 +49,7 @@ class Asked:
                 self._faults["tag"] = "A tag has at most 255 characters."
             self.filter &= Q(tag=tag)
         self.excludes_params = self._flag("exclude_params")
-        known = {"limit", "offset", "sort_by", "status", "exclude_params"} | (
+        known = {"limit", "offset", "after", "sort_by", "status", "exclude_params"} | (
             {"tag"} if has_tags else set()
         )
         for name in query.keys() - known - {f"created_at[{op}]" for op in OPERATORS}:
@@ -52,9 +59,28 @@ class Asked:
 
     def of(self, rows: QuerySet[Transactional]) -> tuple[list[Transactional], bool]:
         """This page of the rows, and whether there is more."""
-        ordered = rows.filter(self.filter).order_by(*self.order)
+        found = rows if self.after is None else self._beyond(rows, self.after)
+        ordered = found.filter(self.filter).order_by(*self.order)
         page = list(ordered[self.offset : self.offset + self.limit + 1])
         return page[: self.limit], len(page) > self.limit
+
+    def _beyond(self, rows: QuerySet[Transactional], number: int) -> QuerySet[Transactional]:
+        """Those that follow this one: none is passed over or shown twice as others are added."""
+        fields = [name.removeprefix("-") for name in self.order]
+        place = rows.filter(pk=number).values_list(*fields).first()
+        if place is None:
+            raise Invalid({"after": "There is no such message."})
+        lookup = TupleLessThan if self.order[0].startswith("-") else TupleGreaterThan
+        return rows.filter(lookup(Tuple(*map(F, fields)), place))
+
+    def _id(self, name: str) -> int | None:
+        value = self._one(name)
+        if not value:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
+            self._faults[name] = "Give the id of a message."
+            return None
+        return int(value)
 
     def _one(self, name: str) -> str:
         """PostgreSQL has no word for NUL, and nothing stored holds one."""

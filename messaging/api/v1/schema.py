@@ -327,6 +327,12 @@ def _listing(most: int, statuses: Iterable[str]) -> list[Schema]:
             "Messages to pass over, in the order that is asked for.",
         ),
         parameter(
+            "after",
+            ID,
+            "Instead of `offset`: the `id` of the last message of the page before. So a list that "
+            "grows meanwhile shows none twice.",
+        ),
+        parameter(
             "sort_by",
             {
                 "type": "string",
