@@ -207,10 +207,6 @@ def _erase_chunk(campaign_id: UUID, before: datetime, rested: datetime, size: in
                 FROM erased
                 JOIN campaigns_campaign campaign ON campaign.id = %(campaign)s
                 WHERE a.message_id = erased.id AND campaign.channel = 'whatsapp'
-                RETURNING a.id
-            ), telling_reports AS (
-                UPDATE messaging_providerevent e SET reference = ''
-                FROM telling_ids WHERE e.attempt_id = telling_ids.id
             ), own_texts AS (
                 UPDATE messaging_transactional t SET content = '{}', attachments = NULL
                 FROM erased WHERE t.message_id = erased.id

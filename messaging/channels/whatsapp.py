@@ -228,6 +228,10 @@ def _text(recipient: str, text: str) -> dict[str, Any]:
 # Answers -----------------------------------------------------------------------------------
 
 
+# As much as an attempt keeps of it.
+REFERENCE_LENGTH = 128
+
+
 def _outcome(answer: _Answer) -> Outcome:
     status, fields = answer.status, _object(answer.content)
     if 200 <= status < 300:
@@ -286,7 +290,8 @@ def _event(status: dict[str, Any]) -> Event | None:
     return Event(
         # WhatsApp numbers messages but not its reports on them.
         provider_event_id=hashlib.sha256(f"{reference}:{kind}:{code}".encode()).hexdigest(),
-        reference=reference[:REFERENCE_LENGTH],
+        # It holds the recipient's number, and the attempt is named by what comes back with it.
+        reference="",
         attempt_id=_attempt_of(status),
         kind=kind[:20],
         code=code,
@@ -297,10 +302,6 @@ def _event(status: dict[str, Any]) -> Event | None:
         },
         at=datetime.now(UTC),
     )
-
-
-# As much as an attempt keeps of it.
-REFERENCE_LENGTH = 128
 
 
 def _attempt_of(status: dict[str, Any]) -> UUID | None:
@@ -346,7 +347,10 @@ _EXPLAINED: dict[str, tuple[str, str]] = {
     "131026": ("recipient_invalid", "This number is not on WhatsApp, or cannot be reached there."),
     "131030": ("recipient_invalid", "A number for testing sends to registered numbers only."),
     "131047": ("routing_error", "More than a day has passed since this person last wrote to us."),
-    "131049": ("recipient_unavailable", "WhatsApp held it back: this person got many such messages lately."),
+    "131049": (
+        "recipient_unavailable",
+        "WhatsApp held it back: this person got many such messages lately.",
+    ),
     "131050": ("recipient_unavailable", "This person has asked WhatsApp for no such messages."),
     "131051": ("content_invalid", "WhatsApp does not know this type of message."),
     "131053": ("content_invalid", "WhatsApp could not take a file of the template's."),
