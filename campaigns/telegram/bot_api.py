@@ -84,6 +84,8 @@ def _ask(token: str, method: str, parameters: dict[str, Any] | None = None) -> A
         raise _unclear()
     if answer.status_code in (401, 404):
         raise _unknown()
+    if answer.status_code == 400 and "webhook" in str(fields.get("description")).lower():
+        raise _not_reachable()
     if answer.status_code != 200 or not fields.get("ok"):
         raise _unclear()
     return fields.get("result")
@@ -93,6 +95,13 @@ def _unknown() -> BotRefused:
     return BotRefused(
         "Telegram does not know a bot with this token. Copy it again from BotFather, or ask "
         "BotFather for a new one."
+    )
+
+
+def _not_reachable() -> BotRefused:
+    return BotRefused(
+        "Telegram knows this bot but cannot reach Postman, so nobody could subscribe to it. Nothing "
+        "is wrong with your token. Tell Postman's support."
     )
 
 

@@ -159,6 +159,7 @@ class Sandbox:
             me = {"id": int(bot), "is_bot": True, "username": telegram.username(bot)}
             return 200, telegram.result(me), ""
         if method == "setWebhook":
+            telegram.check_webhook(scope)
             self.bots.connect(bot, str(asked.get("url")), str(asked.get("secret_token") or ""))
         elif method == "deleteWebhook":
             self.bots.disconnect(bot)

@@ -20,7 +20,8 @@ from .sns import Post
 from .wire import JSON, Scope
 
 PATH = re.compile(r"/bot([^/]+)/(\w+)")
-# Any of this form is a bot's; one whose secret begins with "revoked" is known no more.
+# Any of this form is a bot's; one whose secret begins with "revoked" is known no more, and of one
+# with "unreachable" the address for its updates is refused.
 _TOKEN = re.compile(r"(\d{3,15}):[A-Za-z0-9_-]{30,60}", re.ASCII)
 _MOST_CHARACTERS = 4096
 _TAGS = frozenset(
@@ -139,6 +140,12 @@ def read_call(scope: Scope, body: bytes) -> tuple[str, str, dict[str, Any]]:
     if not isinstance(parameters, dict):
         raise Refused(400, "Bad Request: can't parse JSON object")
     return token[1], match[2], parameters
+
+
+def check_webhook(scope: Scope) -> None:
+    """`Refused` for a bot whose updates cannot be brought to us."""
+    if ":unreachable" in scope["path"]:
+        raise Refused(400, "Bad Request: bad webhook: Failed to resolve host")
 
 
 def result(value: Any) -> bytes:

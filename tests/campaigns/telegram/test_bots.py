@@ -63,6 +63,7 @@ def test_the_token_is_sealed_and_shown_to_nobody(person, client_of):
     [
         ({"token": "not a token"}, "This is not a bot token"),
         ({"token": f"700000001:revoked{'a' * 30}"}, "Telegram does not know a bot"),
+        ({"token": f"700000001:unreachable{'a' * 30}"}, "cannot reach Postman"),
         ({"label": "Clinic Bot"}, "small letters, digits and hyphens"),
         ({"label": ""}, "Give the bot a label"),
     ],
