@@ -135,7 +135,8 @@ def remind(now: datetime) -> int:
     """
     reminded = 0
     soon = AccountKey.objects.working(now).select_related("user")
-    for key in soon.filter(expires_at__lte=now + timedelta(days=max(REMINDERS))):
+    # By the day, whatever the hour: a key that ends at night is due in the morning as well.
+    for key in soon.filter(expires_at__lte=now + timedelta(days=max(REMINDERS) + 1)):
         left = (timezone.localdate(key.expires_at) - timezone.localdate(now)).days
         due = min((days for days in REMINDERS if left <= days), default=None)
         if due is None or not _is_first(key, due):

@@ -100,6 +100,56 @@ def test_its_contacts_are_reminded_28_14_3_and_1_days_before_the_end_and_each_ti
     assert [subject.startswith("Urgent") for _, subject in told] == [False, False, True, True]
 
 
+@pytest.mark.parametrize("hour", [0, 1, 9, 15, 16, 23])
+def test_reminders_come_on_the_morning_of_their_day_at_whatever_hour_the_key_ends(officer, hour):
+    with time_machine.travel(datetime(2026, 1, 10, hour, 30, tzinfo=UTC), tick=False):
+        key, _ = create(officer)
+    last_day = timezone.localdate(key.expires_at)
+    told = []
+
+    # Each day at 8 in Singapore.
+    morning = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
+    for now in (morning + timedelta(days=n) for n in range(45)):
+        mail.outbox.clear()
+        keys.remind(now)
+        told += [(last_day - timezone.localdate(now)).days for _ in mail.outbox]
+
+    assert told == [28, 14, 3, 1]
+
+
+def test_a_reminder_names_the_key_and_goes_to_every_contact(officer):
+    key, secret = create(officer, contacts=["ops@health.gov.sg", "lead@health.gov.sg"])
+
+    keys.remind(key.expires_at - timedelta(days=3))
+
+    [sent] = mail.outbox
+    assert sent.to == ["ops@health.gov.sg", "lead@health.gov.sg"]
+    assert sent.subject == "Urgent: your Postman API key “Clinic system” expires in 3 days"
+    for text in (sent.body, sent.alternatives[0].content):
+        assert "Clinic system" in text
+        assert key.last_five in text
+        assert secret not in text
+        assert "last reminder" not in text
+
+
+def test_the_last_reminder_says_that_it_is_the_last(officer):
+    key, _ = create(officer)
+
+    keys.remind(key.expires_at - timedelta(days=1))
+
+    [sent] = mail.outbox
+    assert "This is the last reminder." in sent.body
+    assert "This is the last reminder." in sent.alternatives[0].content
+
+
+def test_where_a_key_has_no_contacts_its_owner_is_told(officer):
+    key, _ = create(officer, contacts=[])
+
+    keys.remind(key.expires_at - timedelta(days=1))
+
+    assert [sent.to for sent in mail.outbox] == [[officer.email]]
+
+
 def test_a_reminder_that_was_missed_is_made_up_for_once(officer):
     with time_machine.travel(datetime(2026, 1, 1, 1, tzinfo=UTC), tick=False):
         key, secret = create(officer)
@@ -159,6 +209,28 @@ def test_what_is_wrong_is_said_and_nothing_is_created(officer, client_of, typed,
     assert shown.status_code == 422
     assert sentence in shown.content.decode()
     assert not AccountKey.objects.exists()
+
+
+def test_two_keys_may_have_one_label_of_any_letters(officer, client_of):
+    client = client_of(officer)
+    label = "诊所 " + "x" * 252
+
+    for _ in range(2):
+        client.post(reverse("account-keys"), {"label": label, "contacts": "a@health.gov.sg"})
+
+    assert list(AccountKey.objects.values_list("label", flat=True)) == [label, label]
+
+
+def test_what_a_page_lists_of_a_key_never_tells_it_whole(officer, client_of):
+    key, secret = create(officer, contacts=["ops@health.gov.sg"])
+    revoked, _ = create(officer, label="Old system")
+    keys.revoke(revoked, by=officer)
+
+    page = client_of(officer).get(reverse("account-keys")).content.decode()
+
+    assert secret not in page
+    for text in ("Clinic system", key.last_five, "ops@health.gov.sg", "Old system"):
+        assert text in page
 
 
 def test_revoking_asks_first(officer, client_of):
