@@ -432,6 +432,18 @@ def test_what_was_scheduled_leaves_only_while_its_template_is_granted(
     assert starting.start_due_batches() == []
 
 
+def test_a_scheduled_batch_that_cannot_be_started_keeps_no_other_waiting(campaign, template):
+    other = WhatsappCampaignFactory(creator=campaign.creator, template=template)
+    batches = [checked(campaign, ROWS), checked(other, ROWS)]
+    for batch in batches:
+        at = timezone.now() + timedelta(hours=1)
+        deciding.schedule_batch(batch, at=at, by=campaign.creator)
+    Batch.objects.update(scheduled_at=timezone.now() - timedelta(seconds=1))
+    WhatsappChoice.objects.filter(campaign=campaign).delete()
+
+    assert starting.start_due_batches() == [batches[1].id]
+
+
 @pytest.mark.parametrize("name", ["batch-retry", "message-retry", "batch-resend"])
 def test_what_failed_is_sent_again_only_while_its_template_is_granted(browser, campaign, name):
     batch = checked(campaign, ROWS)
