@@ -135,9 +135,10 @@ class Message(PublicIdModel):
 
     class Meta:
         indexes = [
-            # With the number, so that a search inside a campaign reads this and no row.
+            # With the number, so that a search inside a campaign reads this and no row. In the order
+            # in which messages come, for then its pages are full; it is read from its end as well.
             models.Index(
-                fields=["campaign", "-created_at", "-id"],
+                fields=["campaign", "created_at", "id"],
                 include=["recipient"],
                 name="messages_of_a_campaign",
             ),
