@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
+from django.db.models.base import ModelState
+from psycopg.types.datetime import TimestamptzLoader
 
 M = TypeVar("M", bound=Model)
 
@@ -20,11 +22,15 @@ def prepared() -> CursorWrapper:
 
     For statements whose best plan is the same whatever is asked, by a key or of one row.
     """
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
-        return connection._prepare_cursor(cursor)  # type: ignore[attr-defined, no-any-return]
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+        # psycopg's own, in C. Django's is for other time zones than UTC, and takes a call's moments
+        # apart for as long as the server needs to find its rows.
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return database._prepare_cursor(cursor)  # type: ignore[no-any-return]
 
 
 class Columns(Generic[M]):
@@ -57,4 +63,9 @@ class Columns(Generic[M]):
     def _made_of(self, values: list[Any]) -> M:
         for place, convert in self.converters:
             values[place] = convert(values[place], None, connection)
-        return self.model.from_db(connection.alias, self.names, values)
+        # As `Model.from_db` makes it, but for signals that nobody listens to.
+        instance = self.model.__new__(self.model)
+        instance.__dict__.update(zip(self.names, values, strict=True))
+        instance._state = state = ModelState()
+        state.adding, state.db = False, DEFAULT_DB_ALIAS
+        return instance
