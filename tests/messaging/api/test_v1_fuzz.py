@@ -19,8 +19,10 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from campaigns import sms_credentials
 from campaigns.models import Sender, SenderDomain
 from campaigns.twilio_account import Credentials
-from messaging import delivery, transactional
+from messaging import transactional
 from messaging.api.v1.schema import JSON, document
+from messaging.channels.base import Rejected
+from messaging.delivery import claiming, recording
 from messaging.models import Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
@@ -74,8 +76,11 @@ def secret(officer, sandbox, _one_connection):
             officer, recipient="81230001", template_id=TEMPLATE, params=dict.fromkeys(PARAMS, "a")
         ),
     ]
-    failed = [(claim, delivery.Rejected("30003")) for claim in delivery.claim(None)]
-    delivery.record(failed)
+    failed = [
+        (claim, Rejected("recipient_unavailable", provider_code="30003"))
+        for claim in claiming.claim(None)
+    ]
+    recording.record(failed)
     behind.update(zip(STANDINS, [str(row.pk) for row in sent], strict=True))
     assert Transactional.objects.filter(message__status="failure").count() == len(sent)
     return keys.create(officer, label="System", contacts=[officer.email])[1]

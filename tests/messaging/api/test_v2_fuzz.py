@@ -15,8 +15,10 @@ from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
-from messaging import delivery, sending
+from messaging.channels.base import Accepted, Rejected
+from messaging.delivery import claiming, recording
 from messaging.models import Message
+from messaging.sending import deciding
 from postman.api.docs import document
 from postman.wsgi import application
 from tests.messaging.api.described import USUAL_HEADERS
@@ -42,11 +44,16 @@ def secret(campaign, key, _one_connection):
     campaign.save()
     failed, batch = single(campaign), accepted_batch(campaign, 2)
     for lane in (None, batch.id):
-        delivery.record([(c, delivery.Rejected("30003")) for c in delivery.claim(lane)])
+        recording.record(
+            [
+                (c, Rejected("recipient_unavailable", provider_code="30003"))
+                for c in claiming.claim(lane)
+            ]
+        )
     sent = single(campaign)
-    delivery.record([(c, delivery.Accepted("SM1")) for c in delivery.claim(None)])
+    recording.record([(c, Accepted("SM1")) for c in claiming.claim(None)])
     stopped = accepted_batch(campaign, 1)
-    sending.stop_batch(stopped, by=campaign.creator)
+    deciding.stop_batch(stopped, by=campaign.creator)
     of_batch = Message.objects.filter(batch=batch).earliest("row")
     real = {
         "campaignId": [campaign],
