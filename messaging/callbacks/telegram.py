@@ -122,8 +122,9 @@ def _person(event: Mapping[str, Any]) -> int | None:
 def _said_at(event: Mapping[str, Any]) -> datetime | None:
     """When it happened, to the second. It may be told later, and again."""
     date = event.get("date")
-    is_time = isinstance(date, int) and 0 < date <= time.time() + 60
-    return datetime.fromtimestamp(date, UTC) if is_time else None
+    if not isinstance(date, int) or not 0 < date <= time.time() + 60:
+        return None
+    return datetime.fromtimestamp(date, UTC)
 
 
 def _object(of: Mapping[str, Any], name: str) -> dict[str, Any]:
