@@ -245,7 +245,7 @@ class Sends(CampaignView):
     http_method_names = ["post", "options"]
 
     def post(self, request: Request, number: str, type_: str) -> Response:
-        asked = Send(data=request.data or {}).run_validation(request.data or {})
+        asked = Send(data=request.data).run_validation(request.data)
         if fault := self.kind.check_rate(asked["rate"]):
             raise Invalid({"rate": fault})
         return self.edit(lambda stands: self._send(stands, asked["scheduled_at"]))

@@ -30,7 +30,12 @@ BOOLEAN: Schema = {"type": "boolean"}
 ALL = "Campaigns"
 _NUMBER = parameter("id", ID, "The campaign's id.", place="path")
 _CAMPAIGN_ID: Schema = {"type": "integer", "minimum": 1}
-_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": campaigns.MAX_NAME}
+_NAME: Schema = {
+    "type": "string",
+    "pattern": r"\S",
+    "maxLength": campaigns.MAX_NAME,
+    "description": "Spaces around it are taken off.",
+}
 _LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": 50}
 _PARAMS: Schema = {"type": "array", "items": TEXT, "description": "The keywords in it."}
 
@@ -324,24 +329,36 @@ _STATE_NAMES = {"reply_to": "replyTo", "themed_body": "themedBody"}
 _UPLOAD = exactly(
     {"file": {"type": "string", "format": "binary", "description": "A CSV file with a heading."}}
 )
+_FILE_ENCODED: Schema = {
+    "file": {
+        "contentType": "text/csv",
+        "headers": {
+            "Content-Disposition": {
+                "description": "With a `filename` that ends in `.csv`.",
+                "schema": TEXT,
+                "example": 'form-data; name="file"; filename="people.csv"',
+            }
+        },
+    }
+}
 _START = [
     parameter(
         "mime_type",
         {"type": "string", "enum": list(campaign_uploads.MIME_TYPES)},
-        "Of the file.",
+        "Of the file; in any letters, and with parameters behind a `;` or without.",
         required=True,
     ),
     parameter(
         "md5",
-        {"type": "string", "pattern": "^[A-Za-z0-9+/]{22}==$"},
-        "The MD5 of the file, in base64.",
+        {"type": "string", "pattern": "^[A-Za-z0-9+/ ]{22}==$"},
+        "The MD5 of the file, in base64. A `+` is written `%2B` or as it is.",
         required=True,
     ),
 ]
 _COMPLETE = exactly(
     {
         "transaction_id": {"type": "string", "minLength": 1, "maxLength": 2000},
-        "filename": {"type": "string", "minLength": 1, "maxLength": 255},
+        "filename": {"type": "string", "pattern": r"\.[cC][sS][vV]$", "maxLength": 255},
         "etag": {
             "type": "string",
             "minLength": 1,
@@ -465,9 +482,14 @@ def _send(channel: Channel) -> Schema:
     return exactly(
         {
             "rate": _or_null(rate, "Taken, and changes nothing."),
-            "scheduledTiming": _or_null(
-                {"type": "string", "format": "date-time"}, "Within a year. Null: at once."
-            ),
+            "scheduledTiming": {
+                "anyOf": [
+                    {"type": "string", "format": "date-time"},
+                    {"type": "string", "format": "date"},
+                    {"type": "null"},
+                ],
+                "description": "Within a year; UTC where it names no zone. Null: at once.",
+            },
         },
         optional=("rate", "scheduledTiming"),
     )
@@ -664,6 +686,7 @@ def _paths(channel: Channel, tag: str) -> dict[str, dict[str, Schema]]:
             )
         },
     }
+    found["/upload"]["post"]["requestBody"]["content"][MULTIPART]["encoding"] = _FILE_ENCODED
     if type_ == "SMS":
         found["/new-credentials"] = {
             "post": changes(

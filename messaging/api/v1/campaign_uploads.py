@@ -181,7 +181,7 @@ class Stored(View):
 
 class CompleteAsked(Strict):
     transaction_id = Text(max_length=2000)
-    filename = Text(max_length=255)
+    filename = Text(max_length=255, trim_whitespace=False)
     etag = Text(required=False, max_length=100)
 
 

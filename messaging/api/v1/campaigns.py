@@ -203,7 +203,7 @@ class Asked:
             self.filter &= Q(channel=standing.TYPES[type_])
         if status := self._choice("status", list(standing.STATUSES)):
             self.filter &= standing.STATUSES[status]
-        if name := self._one("name"):
+        if name := self._one("name", may_be_empty=True):
             if len(name) > MAX_NAME:
                 self._faults["name"] = f"A name has at most {MAX_NAME} characters."
             self.filter &= Q(name__icontains=name)
@@ -217,11 +217,13 @@ class Asked:
         if self._faults:
             raise Invalid(self._faults)
 
-    def _one(self, name: str) -> str:
+    def _one(self, name: str, *, may_be_empty: bool = False) -> str:
         values = self._query.getlist(name)
         if len(values) > 1:
             self._faults[name] = "Give this parameter once."
         value = values[0] if values else ""
+        if values and not value and not may_be_empty:
+            self._faults[name] = "Give a value, or leave this parameter out."
         if "\0" in value:
             self._faults[name] = "Take out the NUL character."
             return ""

@@ -312,7 +312,7 @@ class SmsNewCredentials(Strict):
     twilio_api_secret = Text(max_length=200)
     twilio_messaging_service_sid = Text(max_length=34)
     recipient = Text(max_length=50)
-    label = Text(required=False, max_length=50)  # type: ignore[assignment]
+    label = Text(required=False, max_length=50, trim_whitespace=False)  # type: ignore[assignment]
 
     def validate_label(self, label: str) -> str:
         if not re.fullmatch(r"[a-z0-9-]+", label):

@@ -273,6 +273,13 @@ def test_a_schedule_is_a_time_within_a_year_from_now(call, tested, timing):
     assert Batch.objects.get().status == "ready"
 
 
+@pytest.mark.parametrize("body", [[], "", 0, False])
+def test_what_asks_to_send_is_an_object_where_there_is_a_body(call, tested, body):
+    refused(call("post", f"{tested}/send", body), 400, "api_validation")
+
+    assert Batch.objects.get().status == "ready"
+
+
 def test_a_campaign_is_scheduled_moved_and_cancelled(call, tested):
     tomorrow, later = (timezone.now() + timedelta(days=n) for n in (1, 2))
     number = Campaign.objects.get().number

@@ -166,6 +166,7 @@ def test_another_account_is_kept_by_sending_the_test_through_it(call, filled, ac
         ({"recipient": "123"}, "invalid_credentials"),
         ({"label": "clinic"}, "invalid_credential_label"),
         ({"label": "No Spaces"}, "api_validation"),
+        ({"label": "school "}, "api_validation"),
         ({"twilio_api_key": None}, "api_validation"),
     ],
 )

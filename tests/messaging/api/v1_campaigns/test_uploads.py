@@ -166,6 +166,7 @@ def test_a_file_that_is_not_announced_right_is_refused(start, query):
         {"transaction_id": 7},
         {"filename": ""},
         {"filename": "people.xlsx"},
+        {"filename": "people.csv "},
         {"etag": '"00000000000000000000000000000000"'},
         {"surprise": 1},
     ],
