@@ -6,7 +6,6 @@ The suite sends a few calls of each operation, `make fuzz` a thousand (SCHEMATHE
 import copy
 
 import pytest
-import schemathesis
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from hypothesis import given
@@ -20,21 +19,19 @@ from messaging.delivery import claiming, recording
 from messaging.models import Message
 from messaging.sending import deciding
 from postman.api.docs import document
-from postman.wsgi import application
 from tests.messaging.api.described import USUAL_HEADERS
-from tests.messaging.api.fuzzing import CALLS
+from tests.messaging.api.fuzzing import CALLS, behind, operations_of
 from tests.messaging.builders import accepted_batch, csv_of, single
 
 pytestmark = pytest.mark.django_db
 
 
-# Ids that stand in the calls, and what is behind them in the test that runs.
+# Ids that stand in the calls.
 STANDINS = {
     "campaignId": [f"campaign_{'0' * 8}-0000-0000-0000-{'0' * 12}"],
     "messageId": [f"message_{'0' * 8}-0000-0000-0000-{n:012}" for n in range(4)],
     "batchId": [f"batch_{'0' * 8}-0000-0000-0000-{n:012}" for n in range(3)],
 }
-behind: dict[str, str] = {}
 
 
 @pytest.fixture
@@ -63,13 +60,6 @@ def secret(campaign, key, _one_connection):
     for name, standins in STANDINS.items():
         behind.update(zip(standins, [row.public_id for row in real[name]], strict=True))
     return key
-
-
-def app(environ, start_response):
-    path = environ["PATH_INFO"]
-    for standin, real in behind.items():
-        path = path.replace(standin, real)
-    return application(environ | {"PATH_INFO": path, "REMOTE_ADDR": "127.0.0.1"}, start_response)
 
 
 def strict_document(*, sendable):
@@ -101,18 +91,8 @@ def strict_document(*, sendable):
     return strict
 
 
-def operations(*, sendable=False):
-    options = {"allow-extra-parameters": False, "with-security-parameters": False}
-    schema = schemathesis.openapi.from_dict(
-        strict_document(sendable=sendable),
-        config=schemathesis.Config.from_dict({"generation": options}),
-    )
-    schema.app = app
-    return {found.ok().label: found.ok() for found in schema.get_all_operations()}
-
-
-OPERATIONS = operations()
-SENDABLE = operations(sendable=True)
+OPERATIONS = operations_of(strict_document(sendable=False))
+SENDABLE = operations_of(strict_document(sendable=True))
 SEND_BATCH = "POST /campaigns/{campaignId}/batch/messages"
 
 
