@@ -29,7 +29,8 @@ test:
 fuzz:
 	@$(set-up) test
 	@SCHEMATHESIS_EXAMPLES=1000 exec $(BIN)/python -m pytest -n logical \
-		tests/messaging/api/test_v1_fuzz.py tests/messaging/api/test_v2_fuzz.py $(ARGS)
+		tests/messaging/api/test_v1_fuzz.py tests/messaging/api/test_v2_fuzz.py \
+		tests/messaging/api/v1_campaigns/test_fuzz.py $(ARGS)
 
 lint:
 	@$(set-up) test

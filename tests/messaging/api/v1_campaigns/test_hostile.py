@@ -1,68 +1,73 @@
-"""No call of the campaign API is answered by a fault of ours."""
+"""No order of calls is answered by a fault of ours, whatever was written before.
+
+Each call alone, in every way that its description knows: test_fuzz.py. There each is undone, so
+nothing that was written awkwardly is ever filled, read, tried out or sent.
+"""
 
 import random
 
 import pytest
 
-from tests.factories import CampaignFactory, EmailCampaignFactory, TelegramBotFactory
+from tests.factories import TelegramBotFactory
+from tests.messaging.api.fuzzing import AWKWARD
+from tests.messaging.api.v1_campaigns.workers import deliver
 
 pytestmark = pytest.mark.django_db
 
-VALUES = [
-    None, True, 0, -1, 1.5, 10**40, "", " ", "x" * 70_000, "\0", "\u202e", "{{", "{{recipient}}",
-    "{{a}}" * 2000, "<p>", "<a href=javascript:x>", "Name <a@b.sg>", "a@health.gov.sg",
-    "2030-01-01", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", [], [1], {}, {"a": 1},
-    "81230001", "EMAIL", "SMS", "TELEGRAM", "NaN", "-", "a\r\nBcc: b@example.org",
-]  # fmt: skip
-FIELDS = [
-    "name", "type", "protect", "label", "subject", "body", "reply_to", "from", "show_logo",
-    "recipient", "rate", "scheduledTiming", "transaction_id", "filename", "etag",
-    "should_bcc_to_me", "demo_message_limit",
-]  # fmt: skip
-CALLS = [
-    ("post", ""), ("put", "/template"), ("post", "/upload/complete"), ("get", "/upload/start"),
-    ("post", "/credentials"), ("post", "/credentials/verify"), ("post", "/send"),
-    ("post", "/duplicate"), ("post", "/retry"), ("get", "/upload/status"), ("get", "/preview"),
-    ("get", ""), ("get", "/stats"), ("delete", "/upload/status"), ("post", "/upload"),
-]  # fmt: skip
+FILES = {
+    "EMAIL": b"recipient,name\na@example.org,Ann\n",
+    "SMS": b"recipient,name\n81230001,Ann\n",
+    "TELEGRAM": b"recipient,name\n81230001,Ann\n",
+}
+TESTS = {
+    "EMAIL": {"recipient": "mei.ling@health.gov.sg"},
+    "SMS": {"label": "clinic", "recipient": "81230001"},
+    "TELEGRAM": {"label": "clinic"},
+}
+READING = ["", "/upload/status", "/preview", "/stats", "/export"]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_whatever_is_sent_the_answer_is_ours(call, account, seed, sandbox):
-    chance = random.Random(seed)
+@pytest.mark.parametrize("type_", FILES)
+def test_whatever_was_done_before_the_answer_is_a_described_one(
+    call, upload, account, clinic, type_
+):
+    chance = random.Random(type_)
     account.agency.may_use_telegram = True
     account.agency.save()
     TelegramBotFactory(owner=account, label="clinic")
     paths = []
-    for type_ in ("EMAIL", "SMS", "TELEGRAM"):
+
+    def make():
         number = call("post", "/campaigns", {"name": "V", "type": type_}).json()["id"]
         paths.append(f"/campaign/{number}/{type_.lower()}")
-    paths.append(f"/campaign/{EmailCampaignFactory(creator=account).number}/email")
-    paths.append(f"/campaign/{CampaignFactory(creator=account).number}/sms")
-    good = {
-        "subject": "Hi", "body": "<p>Hi {{name}}</p>", "reply_to": None, "name": "V",
-        "type": "EMAIL", "recipient": "a@health.gov.sg", "label": "clinic", "filename": "a.csv",
-    }  # fmt: skip
-    wanted = {
-        "/template": ["subject", "body", "reply_to"], "/credentials": ["recipient", "label"],
-        "/duplicate": ["name"], "/upload/complete": ["transaction_id", "filename"],
-    }  # fmt: skip
-    for _ in range(150):
-        method, rest = chance.choice(CALLS)
+
+    def write(path):
+        text = chance.choice([*AWKWARD, *["<p>{{name}}</p>"] * len(AWKWARD)])
+        about = {"subject": chance.choice([text, "Visit"]), "reply_to": None}
+        body = {"body": text, **(about if type_ == "EMAIL" else {})}
+        return call("put", f"{path}/template", body)
+
+    steps = [
+        write,
+        write,
+        lambda path: upload(path, FILES[type_]),
+        lambda path: upload(path, FILES[type_]),
+        lambda path: call("post", f"{path}/credentials", TESTS[type_]),
+        lambda path: call("post", f"{path}/send"),
+        lambda path: deliver(),
+        lambda path: call("post", f"{path}/duplicate", {"name": chance.choice(AWKWARD)}),
+        lambda path: call("post", f"{path}/retry"),
+        lambda path: call("delete", f"{path}/upload/status"),
+        lambda path: call("post", f"/campaigns/{path.split('/')[2]}/cancel"),
+    ]
+    make()
+    met = set()
+    for _ in range(60):
         path = chance.choice(paths)
-        names = list(wanted.get(rest, []))
-        body = {name: good.get(name, "x") for name in names}
-        if "sms" in path or "telegram" in path:
-            body = {n: v for n, v in body.items() if n not in ("subject", "reply_to")}
-        for _ in range(chance.randrange(3)):
-            known = list(body) if body and chance.random() < 0.7 else FIELDS
-            body[chance.choice(known)] = chance.choice(VALUES)
-        if chance.random() < 0.05:
-            body = chance.choice(VALUES)
-        if method == "get":
-            query = {"mime_type": "text/csv", "md5": str(chance.choice(VALUES))[:200]}
-            body = query if rest == "/upload/start" else None
-
-        answer = call(method, path + rest, body)
-
-        assert answer.status_code < 500, (method, path + rest, body, answer.content[:500])
+        # The client looks at each answer.
+        told = chance.choice(steps)(path)
+        read = call("get", path + chance.choice(READING))
+        met |= {answer.status_code for answer in (told, read) if answer}
+        if len(paths) < 4 and chance.random() < 0.2:
+            make()
+    assert {200, 202, 400} <= met < {*range(500)}
