@@ -114,13 +114,9 @@ def test_numbers_may_be_written_as_v1_took_them(send, clinic, recipient):
     assert send(recipient=recipient).json()["recipient"] == "+6581230001"
 
 
-@pytest.mark.parametrize("recipient", ["9123456", "912345678", "11234567", "abc", "", "+"])
+@pytest.mark.parametrize("recipient", ["9123456", "912345678", "11234567", "abc", "+"])
 def test_what_is_no_number_is_refused(send, clinic, recipient):
-    answer = send(recipient=recipient)
-
-    assert answer.status_code == 400
-    assert answer.json()["code"] in ("invalid_recipient", "api_validation")
-    assert not Message.objects.exists()
+    refused(send(recipient=recipient), 400, "invalid_recipient")
 
 
 def test_a_label_that_the_account_does_not_have_is_refused(send, clinic):
@@ -142,7 +138,17 @@ def test_somebody_elses_label_is_as_good_as_none(client, clinic):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"body": ""}, {"body": " "}, {"body": 1}, {"label": ""}, {"x": "y"}, {"body": "x" * 1601}],
+    [
+        {"recipient": ""},
+        {"recipient": 81230001},
+        {"body": ""},
+        {"body": " "},
+        {"body": 1},
+        {"body": "x" * 1601},
+        {"label": ""},
+        {"label": None},
+        {"x": "y"},
+    ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_stored(send, clinic, fields):
     refused(send(**fields), 400, "api_validation")

@@ -190,6 +190,22 @@ def test_what_the_caller_marks_it_with_is_kept(post, get, email, field, value, s
     assert get(f"{email.path}/{answer['id']}")[field] == shown
 
 
+def test_what_was_written_is_answered_as_it_was_and_leaves_alone_and_clean(
+    post, get, email, sandbox
+):
+    body = '<p onclick="x()">Hi <b>Pat</b> &amp; {{name}}</p><script>x()</script>'
+
+    shown = post(email, body=body).json()
+    send_chunk(None)
+
+    assert shown["params"]["body"] == body
+    assert get(f"{email.path}/{shown['id']}")["params"] == shown["params"]
+    [mail] = sandbox.outbox(channel="email")
+    # No theme around it, no link to unsubscribe: those are of campaigns.
+    assert mail["html"] == "<p>Hi <b>Pat</b> &amp; {{name}}</p>"
+    assert "List-Unsubscribe" not in mail["headers"]
+
+
 def test_a_body_may_have_a_megabyte_however_it_comes(client, headers, post, email):
     body = "é" * (512 * 1024)
 
