@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys import people
+from tests.journeys.test_keyboard import tab_to
 
 pytestmark = pytest.mark.journey
 
@@ -88,3 +89,41 @@ def test_a_file_of_a_thousand_reaches_its_subscribers_and_tells_of_the_others(of
     assert officer.url == batch
     officer.get_by_role("link", name="See who they are").click()
     expect(officer.get_by_text("This number is not linked to a bot")).to_have_count(5)
+
+
+def test_with_the_keyboard_alone_one_writes_in_bold_and_saves(officer):
+    officer.goto("/campaigns/new/telegram")
+    tab_to(officer, "Campaign name")
+    officer.keyboard.type("By keyboard")
+    officer.get_by_label(re.compile("^demo-bot")).focus()
+    officer.keyboard.press("Space")
+    tab_to(officer, "Create campaign")
+    officer.keyboard.press("Enter")
+    expect(officer.get_by_role("textbox", name="Message")).to_be_visible()
+
+    tab_to(officer, "Bold")
+    officer.keyboard.press("Space")
+    officer.keyboard.type("Hello {{name}}")
+    tab_to(officer, "Save")
+    officer.keyboard.press("Enter")
+
+    expect(officer.get_by_text("Saved.", exact=True)).to_be_visible()
+    expect(officer.locator(".phone-chat b")).to_have_text("Hello {{name}}")
+
+
+def test_without_javascript_a_file_is_sent_and_its_end_is_seen(open_page, officer_state):
+    page = open_page(state=officer_state, javascript=False)
+    page.goto("/campaigns/new/telegram")
+    page.get_by_label("Campaign name").fill("Without a script")
+    page.get_by_label(re.compile("^demo-bot")).check()
+    page.get_by_role("button", name="Create campaign").click()
+    page.get_by_role("textbox", name="Message").fill("Dear {{name}}")
+    page.get_by_role("button", name="Save and go on").click()
+    people.choose_file(page, "recipient,name\n81230201,Mei\n81390201,Ravi\n")
+    expect(page.get_by_text("1 of 2 cannot be reached yet.")).to_be_visible()
+
+    people.send_now(page)
+    people.wait_until_finished(page)
+
+    assert people.counts(page) == {"Delivered": 1, "Pending": 0, "Failed": 1, "Total": 2}
+    expect(page.get_by_role("link", name="Download report")).to_be_visible()
