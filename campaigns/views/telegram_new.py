@@ -8,6 +8,7 @@ from campaigns import creation
 from campaigns.models import Channel
 from campaigns.telegram import bots, creating
 from campaigns.telegram.forms import NewTelegramForm
+from postman.ids import new_id
 
 from . import Request
 from .creation import creators_only
@@ -17,7 +18,10 @@ from .creation import creators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: Request) -> HttpResponse:
     """`?name=…&campaign_id=…`: as the first step was filled in; the form carries both along."""
-    asked = {name: request.GET.get(name, "") for name in ("name", "campaign_id")}
+    asked = {
+        "name": request.GET.get("name", ""),
+        "campaign_id": request.GET.get("campaign_id") or new_id(),
+    }
     form = NewTelegramForm(request.user, request.POST or None, initial=asked)
     if request.method == "POST" and form.is_valid():
         try:
