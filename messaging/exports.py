@@ -223,7 +223,7 @@ def chat_report(
         attempts = _latest_attempts(page)
         _learn_files(page, files)
         for message in page:
-            attempt = attempts.get(message.pk)
+            attempt = attempts.get(message.pk) or Attempt()
             # A retry that still waits has left its failure behind.
             failed = attempt if message.status == Status.FAILURE else None
             cells = {
@@ -233,9 +233,9 @@ def chat_report(
                 "updatedAt": iso(message.updated_at),
                 "error": outcomes.why_of(campaign.channel, failed),
                 "acceptedAt": iso(message.created_at),
-                "sentAt": _iso_or_blank(attempt and attempt.sent_at),
-                "deliveredAt": _iso_or_blank(attempt and attempt.delivered_at),
-                "readAt": _iso_or_blank(attempt and attempt.opened_at),
+                "sentAt": _iso_or_blank(attempt.sent_at),
+                "deliveredAt": _iso_or_blank(attempt.delivered_at),
+                "readAt": _iso_or_blank(attempt.opened_at),
                 "file": files[message.batch_id],
                 "row": message.row or "",
             }

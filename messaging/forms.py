@@ -159,7 +159,7 @@ class BatchFilter(FilterForm):
         super().__init__(asked)
         # Whoever sends SMS knows batches by the ids that the API gives.
         if campaign.channel != Channel.SMS:
-            self.fields["search"].label = "File name"
+            self["search"].label = "File name"
 
 
 class DeliveryFilter(FilterForm):

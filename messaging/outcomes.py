@@ -34,6 +34,9 @@ def why_of(channel: str, attempt: Attempt | None) -> str:
     if channel == Channel.TELEGRAM:
         return telegram.explain(attempt.provider_code, attempt.error_code)
     advice = attempt.error.advice
+    if channel == Channel.WHATSAPP and attempt.error_code == "content_invalid":
+        # Officers fill templates in; they cannot change what these say.
+        advice = "Check the values; if they are right, tell Postman’s support which template it is."
     if channel == Channel.WHATSAPP and attempt.provider_code:
         return f"{whatsapp.explain(attempt.provider_code)} {advice}"
     return f"{attempt.error.sentence} {advice}"

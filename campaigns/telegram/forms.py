@@ -102,9 +102,7 @@ class MessageForm(forms.Form):
 
     def go_on_from(self, version: int) -> None:
         """What was typed stays, and is saved next in place of this version."""
-        data = self.data.copy()
-        data["version"] = str(version)
-        self.data = data
+        self.data = {**self.data.dict(), "version": str(version)}  # type: ignore[attr-defined]
 
 
 class TestForm(forms.Form):

@@ -50,6 +50,7 @@ _CHIPS = {
     CANCELLING: "stopped",
 }
 FAULTS_SHOWN = 25
+REASONS_AT_EACH_LOOK = 5_000
 STATES = {
     "checking": (BatchStatus.UPLOADED, BatchStatus.CHECKING),
     "invalid": (BatchStatus.INVALID,),
@@ -187,8 +188,7 @@ def _page(
             context |= emails.sent_facts(batch)
         elif campaign.channel != Channel.SMS:
             context |= report_facts(campaign, batch)
-            # Of many it takes a while to add up, so not at every look of a page that polls.
-            if context["poll_seconds"] is None and not context["is_stopped"]:
+            if _tells_reasons(context):
                 context["reasons"] = outcomes.reasons_in(batch)
     elif state == "invalid":
         context |= _fault_facts(batch)
@@ -252,6 +252,15 @@ def poll_seconds(batch: Batch, counts: Mapping[str, int], now: datetime) -> int 
     if age < timedelta(minutes=10):
         return 5
     return 30 if age < timedelta(hours=72) else None
+
+
+def _tells_reasons(context: Mapping[str, Any]) -> bool:
+    """Once all have left; of very many it takes a while, so not at every look of a page that polls."""
+    counts = context["counts"]
+    is_looked_at_again = context["poll_seconds"] is not None
+    if counts["pending"] or not counts["failed"]:
+        return False
+    return not is_looked_at_again or counts["failed"] <= REASONS_AT_EACH_LOOK
 
 
 def _fault_facts(batch: Batch) -> dict[str, Any]:

@@ -305,6 +305,17 @@ def test_the_list_of_messages_says_why_each_failed(browser, campaign, sandbox):
     assert "This number is not on WhatsApp" in page
 
 
+def test_nobody_is_told_to_change_the_words_of_a_template(browser, campaign, sandbox):
+    message = sent(campaign, recipient="81120003")
+    delivery.send_chunk(None)
+
+    page = main_of(browser.get(url("message", campaign, message.pk)))
+
+    assert "WhatsApp has paused this template." in page
+    assert "tell Postman’s support" in page
+    assert "Change the text" not in page
+
+
 def test_a_passcode_is_made_sealed_and_read_by_recipient_and_officer(browser, officer, sandbox):
     campaign = WhatsappCampaignFactory(creator=officer, template=wa.granted(officer, **PRECALL))
     values = {"recipient_name": "Mei Ling", "officer_name": "Tan", "agency": "MOH"}
