@@ -129,9 +129,9 @@ class Campaign(PublicIdModel):
                 name="only_emails_are_password_protected",
             ),
             models.UniqueConstraint(
-                fields=["creator", "channel", "name"],
+                fields=["creator", "agency", "channel", "name"],
                 condition=models.Q(is_programmatic=True, deleted_at=None),
-                name="one_place_for_the_calls_of_an_account_per_channel_and_name",
+                name="one_place_for_an_accounts_calls_per_agency_channel_and_name",
             ),
         ]
 
