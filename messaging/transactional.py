@@ -104,6 +104,7 @@ def send_sms(user: User, *, recipient: str, body: str, label: str) -> Transactio
 
     Raises Refused with one of v1's codes.
     """
+    programmatic.check_may_send(user, Channel.SMS)
     kept = sms_credentials.of(user).filter(campaign__name=label).first()
     if kept is None:
         raise Refused(
