@@ -78,13 +78,14 @@ def why_not_start(batch: Batch) -> str:
     """What was taken away since the batch was scheduled, so that it may not leave now; empty if
     nothing was: a template's grant, a Twilio account, a bot, the address that it is from."""
     try:
-        _check_kept(batch)
+        check_kept(batch)
     except Refused as refused:
         return refused.message
     return ""
 
 
-def _check_kept(batch: Batch) -> None:
+def check_kept(batch: Batch) -> None:
+    """Raise Refused where something was, with a sentence on what."""
     campaign = batch.campaign
     if campaign.is_telegram:
         bot = TelegramDraft.objects.select_related("bot").get(campaign=campaign).bot

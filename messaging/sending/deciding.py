@@ -81,7 +81,10 @@ def _text_of(batch: Batch, reviewed: int | None) -> dict[str, TemplateBody]:
         plain_sms.check_sender(batch.campaign)
         return {}
     stored = Batch.objects.select_for_update(no_key=True).get(id=batch.id)
-    if stored.template_body_id or stored.status not in (BatchStatus.READY, BatchStatus.SCHEDULED):
+    if stored.status not in (BatchStatus.READY, BatchStatus.SCHEDULED):
+        return {}
+    if stored.template_body_id:
+        readiness.check_kept(stored)
         return {}
     # Locked, so that nobody saves another text between this look at it and its pinning.
     locked = EmailDraft.objects.select_for_update(of=("self",), no_key=True)

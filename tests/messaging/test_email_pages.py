@@ -312,6 +312,8 @@ def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_m
     Batch.objects.filter(pk=batches[1].pk).update(scheduled_at=just_now)
     SenderDomain.objects.update(state="failed", verified_at=None)
 
+    with pytest.raises(Refused):
+        deciding.send_batch(batches[1], by=officer)
     assert starting.start_due_batches() == []
 
     batches[1].refresh_from_db()
