@@ -370,10 +370,10 @@ _COMPLETE = exactly(
 )
 _NEW_SMS_CREDENTIALS = exactly(
     {
-        "twilio_account_sid": {"type": "string", "minLength": 1, "maxLength": 34},
-        "twilio_api_key": {"type": "string", "minLength": 1, "maxLength": 34},
+        "twilio_account_sid": {"type": "string", "pattern": "^AC[0-9a-fA-F]{32}$"},
+        "twilio_api_key": {"type": "string", "pattern": "^SK[0-9a-fA-F]{32}$"},
         "twilio_api_secret": {"type": "string", "minLength": 1, "maxLength": 200},
-        "twilio_messaging_service_sid": {"type": "string", "minLength": 1, "maxLength": 34},
+        "twilio_messaging_service_sid": {"type": "string", "pattern": "^MG[0-9a-fA-F]{32}$"},
         "recipient": PHONE,
         "label": {
             **_LABEL,

@@ -306,11 +306,27 @@ class SmsCredentials(Strict):
     recipient = Text(max_length=50)
 
 
+class Sid(Text):
+    """Twilio's name of something, which becomes part of an address of theirs."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(trim_whitespace=False)
+        self.prefix = prefix
+
+    def to_internal_value(self, data: Any) -> str:
+        sid = super().to_internal_value(data)
+        if not re.fullmatch(rf"{self.prefix}[0-9a-fA-F]{{32}}", sid):
+            raise serializers.ValidationError(
+                f"Send {self.prefix} and 32 hexadecimal digits, as in Twilio's console."
+            )
+        return sid
+
+
 class SmsNewCredentials(Strict):
-    twilio_account_sid = Text(max_length=34)
-    twilio_api_key = Text(max_length=34)
+    twilio_account_sid = Sid("AC")
+    twilio_api_key = Sid("SK")
     twilio_api_secret = Text(max_length=200)
-    twilio_messaging_service_sid = Text(max_length=34)
+    twilio_messaging_service_sid = Sid("MG")
     recipient = Text(max_length=50)
     label = Text(required=False, max_length=50, trim_whitespace=False)  # type: ignore[assignment]
 

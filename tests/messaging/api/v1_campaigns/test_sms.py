@@ -168,6 +168,7 @@ def test_another_account_is_kept_by_sending_the_test_through_it(call, filled, ac
         ({"label": "No Spaces"}, "api_validation"),
         ({"label": "school "}, "api_validation"),
         ({"twilio_api_key": None}, "api_validation"),
+        ({"twilio_account_sid": "AC/../../Accounts/AC" + "0" * 14}, "api_validation"),
     ],
 )
 def test_an_account_that_does_not_open_is_not_kept(call, filled, clinic, account, changed, code):
