@@ -49,10 +49,11 @@ def identify(token: str) -> Identity:
 
 def connect(token: str, *, url: str, secret: str) -> None:
     """Have the bot's updates come to `url` with this secret, and show its commands."""
-    webhook = {"url": url, "secret_token": secret, "allowed_updates": list(ALLOWED_UPDATES)}
-    _ask(token, "setWebhook", webhook)
     commands = [{"command": name, "description": words} for name, words in COMMANDS]
     _ask(token, "setMyCommands", {"commands": commands})
+    # Last, as the secret is kept only if nothing after it fails.
+    webhook = {"url": url, "secret_token": secret, "allowed_updates": list(ALLOWED_UPDATES)}
+    _ask(token, "setWebhook", webhook)
 
 
 def disconnect(token: str) -> None:
