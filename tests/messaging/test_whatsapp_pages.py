@@ -307,7 +307,7 @@ def test_the_list_of_messages_says_why_each_failed(browser, campaign, sandbox):
 
 def test_nobody_is_told_to_change_the_words_of_a_template(browser, campaign, sandbox):
     message = sent(campaign, recipient="81120003")
-    delivery.send_chunk(None)
+    send_chunk(None)
 
     page = main_of(browser.get(url("message", campaign, message.pk)))
 
