@@ -112,7 +112,7 @@ class Feeder:
         latency = dice.choice(LATENCIES)
         product.control(latency_ms=latency, latency_jitter_ms=latency, **FATES)
         client = product.new_client(f"Agency{self.campaigns % 3}")
-        if self.campaigns % 2:
+        if self.campaigns % 2 == 0:
             product.officers.add_webhook(client.id, f"http://127.0.0.1:{receiver_port()}/")
         self.campaigns += 1
         singles = threading.Thread(target=self._singles, args=[client], daemon=True)
