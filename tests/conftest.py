@@ -1,12 +1,10 @@
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
-from xdist.scheduler import LoadScopeScheduling
 
 from campaigns.models import Campaign
 from postman.accounts.models import User
@@ -18,21 +16,6 @@ from tests.factories import (
     UserFactory,
 )
 from tests.messaging.sandbox.process import SandboxProcess
-
-
-class JourneysTogether(LoadScopeScheduling):
-    """All journeys go to one worker, so that there is one demo and one browser.
-
-    xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "journeys" if nodeid.startswith("tests/journeys/") else nodeid
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return JourneysTogether(config, log)
 
 
 @pytest.fixture(autouse=True)
