@@ -11,6 +11,8 @@ from campaigns.models import (
     EmailDraft,
     Membership,
     Role,
+    Sender,
+    SenderDomain,
     TelegramBot,
     TelegramDraft,
     Template,
@@ -93,6 +95,30 @@ class EmailCampaignFactory(factory.django.DjangoModelFactory):
             **texts,
         )
         Membership.objects.create(campaign=obj, user=obj.creator, role=Role.OWNER)
+
+
+class SenderFactory(factory.django.DjangoModelFactory):
+    """An officer's own address, of a domain that is proved: `SenderFactory(owner=officer)`."""
+
+    class Meta:
+        model = Sender
+
+    owner = factory.SubFactory(UserFactory)
+    creator = factory.SelfAttribute("owner")
+    agency = factory.SelfAttribute("owner.agency")
+    address = factory.SelfAttribute("owner.email")
+    name = "Clinic"
+
+    @factory.lazy_attribute
+    def domain(self: Any) -> SenderDomain:
+        return SenderDomain.objects.create(
+            agency=self.agency,
+            domain=self.address.partition("@")[2],
+            state="verified",
+            asked_by=self.owner,
+            proof="x",
+            verified_at=timezone.now(),
+        )
 
 
 class TelegramBotFactory(factory.django.DjangoModelFactory):

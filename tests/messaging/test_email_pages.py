@@ -8,14 +8,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import EmailDraft, Sender, SenderDomain
+from campaigns.models import EmailDraft, SenderDomain
 from messaging import counters
 from messaging.delivery import starting
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Batch, Message, StagedRow, Suppression
 from messaging.sending import deciding
 from postman.errors import Refused
-from tests.factories import UserFactory
+from tests.factories import SenderFactory, UserFactory
 from tests.messaging.emails import edit, expanded, mark_tested, ready_batch
 from tests.messaging.rows import make_attempt, member
 
@@ -285,22 +285,7 @@ def test_what_is_scheduled_stays_as_it_was_whatever_is_written_later(client, ema
 def test_what_was_scheduled_does_not_leave_from_an_address_that_may_be_used_no_more(
     email_campaign, officer, mailoutbox
 ):
-    domain = SenderDomain.objects.create(
-        agency=officer.agency,
-        domain="health.gov.sg",
-        state="verified",
-        asked_by=officer,
-        proof="x",
-        verified_at=timezone.now(),
-    )
-    Sender.objects.create(
-        domain=domain,
-        agency=officer.agency,
-        owner=officer,
-        creator=officer,
-        address=officer.email,
-        name="Clinic",
-    )
+    SenderFactory(owner=officer)
     edit(email_campaign, from_address=officer.email, from_name="The Clinic")
     mark_tested(email_campaign)
     batches = [ready_batch(email_campaign) for _ in range(2)]

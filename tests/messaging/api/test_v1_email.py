@@ -9,13 +9,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from campaigns.models import Sender, SenderDomain
 from messaging import receipts
 from messaging.channels.base import Event
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message, Suppression, Transactional, TransactionalFile
 from postman.accounts import keys
-from tests.factories import UserFactory
+from tests.factories import SenderFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -39,22 +38,7 @@ def headers(account):
 
 @pytest.fixture
 def own_address(account):
-    domain = SenderDomain.objects.create(
-        agency=account.agency,
-        domain="health.gov.sg",
-        state="verified",
-        asked_by=account,
-        proof="x",
-        verified_at=timezone.now(),
-    )
-    return Sender.objects.create(
-        domain=domain,
-        agency=account.agency,
-        owner=account,
-        creator=account,
-        address=account.email,
-        name="Clinic",
-    )
+    return SenderFactory(owner=account)
 
 
 @pytest.fixture

@@ -6,22 +6,19 @@ The suite sends a few calls of each operation, `make fuzz` a thousand (SCHEMATHE
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns import sms_credentials
-from campaigns.models import Sender, SenderDomain
-from campaigns.twilio_account import Credentials
 from messaging import transactional
 from messaging.api.v1.describing import ID
 from messaging.channels.base import Rejected
 from messaging.delivery import claiming, recording
 from messaging.models import Transactional
-from messaging.sandbox import constants
 from postman.accounts import keys
+from tests.factories import SenderFactory
 from tests.messaging import whatsapp
 from tests.messaging.api.fuzzing import CALLS, behind, met_by_chance, v1_operations
+from tests.messaging.sandbox import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -36,29 +33,8 @@ def secret(officer, sandbox, _one_connection):
     """The key of an account without a limit that may send over every channel, and has."""
     officer.calls_per_second = None
     officer.save()
-    domain = SenderDomain.objects.create(
-        agency=officer.agency,
-        domain="health.gov.sg",
-        state="verified",
-        asked_by=officer,
-        proof="x",
-        verified_at=timezone.now(),
-    )
-    Sender.objects.create(
-        domain=domain,
-        agency=officer.agency,
-        owner=officer,
-        creator=officer,
-        address=officer.email,
-        name="Clinic",
-    )
-    twilio = Credentials(
-        constants.STAFF_ACCOUNT_SID,
-        constants.STAFF_API_KEY_SID,
-        constants.STAFF_API_SECRET,
-        constants.STAFF_MESSAGING_SERVICE_SID,
-    )
-    sms_credentials.add(officer, label="clinic", segments_per_second=100, credentials=twilio)
+    SenderFactory(owner=officer)
+    staff.labelled(officer)
     whatsapp.granted(officer, pk=TEMPLATE)
     sent = [
         transactional.send_email(officer, recipient="a@example.org", subject="a", body="a"),

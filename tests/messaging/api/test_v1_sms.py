@@ -3,15 +3,14 @@
 import pytest
 from django.urls import reverse
 
-from campaigns import sms_credentials
 from campaigns.models import Campaign, TwilioCredentials
-from campaigns.twilio_account import Credentials
 from messaging.delivery.changes import Change, apply
 from messaging.delivery.pipeline import send_chunk
 from messaging.models import Attempt, Message, Transactional
 from messaging.sandbox import constants
 from postman.accounts import keys
 from tests.factories import UserFactory
+from tests.messaging.sandbox import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -37,17 +36,7 @@ def account(officer):
 
 @pytest.fixture
 def clinic(account, sandbox):
-    return sms_credentials.add(
-        account,
-        label="clinic",
-        segments_per_second=100,
-        credentials=Credentials(
-            constants.STAFF_ACCOUNT_SID,
-            constants.STAFF_API_KEY_SID,
-            constants.STAFF_API_SECRET,
-            constants.STAFF_MESSAGING_SERVICE_SID,
-        ),
-    )
+    return staff.labelled(account)
 
 
 @pytest.fixture

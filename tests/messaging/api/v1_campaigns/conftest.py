@@ -3,11 +3,9 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from campaigns import sms_credentials
-from campaigns.twilio_account import Credentials
-from messaging.sandbox import constants
 from postman.accounts import keys
 from tests.messaging.api.v1_campaigns.workers import check_uploads
+from tests.messaging.sandbox import staff
 
 PEOPLE = b"recipient,name,clinic\na@example.org,Ann,Bedok\nb@example.org,Ben,Yishun\n"
 
@@ -55,14 +53,4 @@ def upload(client, headers):
 @pytest.fixture
 def clinic(account, sandbox):
     """SMS credentials of the account, by that label."""
-    return sms_credentials.add(
-        account,
-        label="clinic",
-        segments_per_second=100,
-        credentials=Credentials(
-            constants.STAFF_ACCOUNT_SID,
-            constants.STAFF_API_KEY_SID,
-            constants.STAFF_API_SECRET,
-            constants.STAFF_MESSAGING_SERVICE_SID,
-        ),
-    )
+    return staff.labelled(account)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import pytest
 from django.utils import timezone
 
-from campaigns import sms_credentials
-from campaigns.models import Sender, SenderDomain
-from campaigns.twilio_account import Credentials
-from messaging.sandbox import constants
+from campaigns.models import SenderDomain
 from postman.accounts import keys
+from tests.factories import SenderFactory
 from tests.messaging import whatsapp
+from tests.messaging.sandbox import staff
 
 PARAMS = {"recipient_name": "Mei Ling", "slot": "9-11am", "agency": "Town Council"}
 
@@ -56,13 +55,7 @@ def email():
 
 @pytest.fixture
 def sms(account, sandbox):
-    twilio = Credentials(
-        constants.STAFF_ACCOUNT_SID,
-        constants.STAFF_API_KEY_SID,
-        constants.STAFF_API_SECRET,
-        constants.STAFF_MESSAGING_SERVICE_SID,
-    )
-    sms_credentials.add(account, label="clinic", segments_per_second=100, credentials=twilio)
+    staff.labelled(account)
     return Kind("sms", {"recipient": "81230001", "body": "Your visit.", "label": "clinic"})
 
 
@@ -113,12 +106,4 @@ def verified(agency, host, *, by, state="verified"):
 
 @pytest.fixture
 def own_address(account):
-    domain = verified(account.agency, "health.gov.sg", by=account)
-    return Sender.objects.create(
-        domain=domain,
-        agency=account.agency,
-        owner=account,
-        creator=account,
-        address=account.email,
-        name="Clinic",
-    )
+    return SenderFactory(owner=account)
