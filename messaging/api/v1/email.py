@@ -17,35 +17,16 @@ from rest_framework.response import Response
 
 from campaigns.email.addresses import clean_recipient
 from campaigns.models import Channel
-from messaging import attachments, transactional
+from messaging import attachments, transactional, v1_words
 from messaging.api.v1.base import MOST_BYTES, AccountThrottle, V1View, check_length, length_of
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
-from messaging.models import Attempt, Message, Transactional
-from messaging.states import Status
+from messaging.models import Attempt, Transactional
 from postman.api.parsers import StorableJson
 from postman.errors import Refused
 
 MOST_BODY_BYTES = 1024 * 1024
 MAX_LIMIT = 1000
-# v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so.
-STATUSES: Mapping[str, tuple[Status, ...]] = {
-    "UNSENT": (Status.FAILURE, Status.SUPPRESSED, Status.CANCELLED),
-    "ACCEPTED": (
-        Status.CREATED,
-        Status.ENQUEUED,
-        Status.SENDING,
-        Status.UNKNOWN,
-        Status.SENT,
-    ),
-    "SENT": (Status.SENT_TO_TELCO,),
-    "DELIVERED": (Status.SUCCESS,),
-    "OPENED": (Status.OPENED,),
-    "BOUNCED": (Status.BOUNCED, Status.SOFT_BOUNCED),
-    "COMPLAINT": (Status.COMPLAINED,),
-}
-_STATUS_OF = {str(ours): theirs for theirs, group in STATUSES.items() for ours in group}
-_BOUNCES = {Status.BOUNCED.value: "Hard bounce", Status.SOFT_BOUNCED.value: "Soft bounce"}
 
 
 class Address(serializers.Field):
@@ -245,14 +226,15 @@ def _not_a_file() -> Refused:
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     """v1's object of an email (v1-web-app §21.3)."""
     message, content = row.message, row.content
-    code, sub_type = _error(message, attempt)
+    known = (attempt.error_code, attempt.provider_code) if attempt else ()
+    code, sub_type = v1_words.error_of(Channel.EMAIL, message.status, *known)
     return {
         "id": str(row.pk),
         "from": content.get("from"),
         "recipient": message.recipient,
         "params": {name: content.get(name) for name in ("subject", "body", "from", "reply_to")},
         "attachments_metadata": row.attachments,
-        "status": _STATUS_OF[message.status],
+        "status": v1_words.status_of(Channel.EMAIL, message.status),
         "error_code": code,
         "error_sub_type": sub_type,
         "created_at": iso(row.created_at),
@@ -268,18 +250,6 @@ def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     }
 
 
-def _error(message: Message, attempt: Attempt | None) -> tuple[str | None, str | None]:
-    """v1's error code and sub type (v1-web-app §22.2)."""
-    if message.status == Status.SUPPRESSED:
-        return "Error 400: Blacklisted recipient", None
-    if attempt is None or not attempt.error_code:
-        return None, None
-    first, _, sub_type = attempt.provider_code.partition("/")
-    if attempt.status == Status.COMPLAINED:
-        return first or "complaint", sub_type or None
-    return _BOUNCES.get(attempt.status, attempt.error_code), sub_type or None
-
-
 class One(ReadOne):
     channel = Channel.EMAIL
     shown = staticmethod(shown)
@@ -288,6 +258,6 @@ class One(ReadOne):
 class List(ReadList):
     channel = Channel.EMAIL
     shown = staticmethod(shown)
-    statuses = STATUSES
+    statuses = v1_words.EMAIL
     max_limit = MAX_LIMIT
     has_tags = True

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from campaigns import whatsapp
 from campaigns.models import Channel, WhatsappTemplate
-from messaging import transactional
+from messaging import transactional, v1_words
 from messaging.api.v1.base import (
     AccountKeyAuthentication,
     AccountThrottle,
@@ -23,7 +23,7 @@ from messaging.api.v1.errors import Invalid
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.channels.whatsapp import explain
-from messaging.models import Attempt, Message, Transactional
+from messaging.models import Attempt, Transactional
 from messaging.states import Status
 from postman.api.parsers import StorableJson
 
@@ -39,29 +39,11 @@ _OF_THE_NUMBER = Q(
     )
 )
 _FAILED = Q(message__status=Status.FAILURE)
-# v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so. That
-# somebody deleted a message afterwards we do not follow.
+# v1's statuses → ours.
 STATUSES: Mapping[str, Sequence[str] | Q] = {
-    "UNSENT": (Status.SUPPRESSED, Status.CANCELLED),
-    "ACCEPTED": (
-        Status.CREATED,
-        Status.ENQUEUED,
-        Status.SENDING,
-        Status.UNKNOWN,
-        Status.SENT,
-    ),
-    "SENT": (Status.SENT_TO_TELCO,),
-    "DELIVERED": (Status.SUCCESS,),
-    "READ": (Status.OPENED,),
+    **v1_words.GOVSG,
     "ERROR": _FAILED & ~_OF_THE_NUMBER,
     "INVALID_RECIPIENT": _FAILED & _OF_THE_NUMBER,
-    "DELETED": (),
-}
-_STATUS_OF = {
-    str(ours): theirs
-    for theirs, group in STATUSES.items()
-    if not isinstance(group, Q)
-    for ours in group
 }
 
 
@@ -132,9 +114,9 @@ class Templates(V1View):
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     """v1's object of a WhatsApp message (v1-web-app §21.3)."""
     message, content = row.message, row.content
-    status = _status(message, attempt)
+    known = (attempt.error_code, attempt.provider_code) if attempt else ()
+    status = v1_words.status_of(Channel.WHATSAPP, message.status, *known[:1])
     has_failed = status in ("ERROR", "INVALID_RECIPIENT")
-    code = (attempt.provider_code or attempt.error_code) if attempt and has_failed else None
     return {
         "id": str(row.pk),
         "recipient": message.recipient and f"+{message.recipient}",
@@ -148,17 +130,10 @@ def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
         "delivered_at": iso(attempt.delivered_at if attempt else None),
         "read_at": iso(attempt.opened_at if attempt else None),
         "errored_at": iso(message.updated_at) if has_failed else None,
-        "error_code": code,
+        "error_code": v1_words.error_of(Channel.WHATSAPP, message.status, *known)[0],
         "error_description": _description(attempt) if attempt and has_failed else None,
         "status": status,
     }
-
-
-def _status(message: Message, attempt: Attempt | None) -> str:
-    if message.status != Status.FAILURE:
-        return _STATUS_OF[message.status]
-    is_of_number = attempt is not None and attempt.error_code == "recipient_invalid"
-    return "INVALID_RECIPIENT" if is_of_number else "ERROR"
 
 
 def _description(attempt: Attempt) -> str:

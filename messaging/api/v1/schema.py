@@ -12,7 +12,7 @@ from django.conf import settings
 
 from campaigns import sms as sms_rules
 from campaigns import whatsapp
-from messaging import attachments, transactional
+from messaging import attachments, transactional, v1_words
 from messaging.api.v1 import campaign_schema, email, examples, govsg, sms
 from messaging.api.v1.describing import (
     ADDRESS,
@@ -194,7 +194,7 @@ _EMAIL_SHOWN: Schema = {
         "description": "Null without files.",
     },
     "status": one_of(
-        email.STATUSES,
+        v1_words.EMAIL,
         "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`: the recipient's server is being "
         "tried. `DELIVERED`: it took the email. `OPENED`. `BOUNCED`: it refused the email. "
         "`COMPLAINT`: reported as spam. Copies never change it.",
@@ -230,7 +230,7 @@ SMS = exactly(
         "created_at": TIME,
         "updated_at": TIME,
         "status": one_of(
-            sms.STATUSES,
+            v1_words.SMS,
             "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`: the operator has it. "
             "`DELIVERED`. `ERROR`: `error_code` says why.",
         ),
@@ -262,7 +262,7 @@ WHATSAPP = exactly(
         "error_code": said(TEXT_OR_NULL, "WhatsApp's code, or ours where it was not reached."),
         "error_description": said(TEXT_OR_NULL, "The same for people."),
         "status": one_of(
-            govsg.STATUSES,
+            v1_words.GOVSG,
             "`UNSENT`: will not be sent. `ACCEPTED`: taken. `SENT`, `DELIVERED`, `READ`. `ERROR`: "
             "`error_code` says why. `INVALID_RECIPIENT`: the number is not on WhatsApp. `DELETED` "
             "is no longer told.",
@@ -398,7 +398,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "Email",
             "List the emails of the account",
             "The newest first, unless asked otherwise.",
-            parameters=[*_listing(email.MAX_LIMIT, email.STATUSES), _TAG, _WITHOUT_PARAMS],
+            parameters=[*_listing(email.MAX_LIMIT, v1_words.EMAIL), _TAG, _WITHOUT_PARAMS],
             answer=page_of("EmailListed"),
             answer_means="A page of them.",
             shown={
@@ -444,7 +444,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "SMS",
             "List the SMS of the account",
             "The newest first, unless asked otherwise.",
-            parameters=_listing(sms.MAX_LIMIT, sms.STATUSES),
+            parameters=_listing(sms.MAX_LIMIT, v1_words.SMS),
             answer=page_of("Sms"),
             answer_means="A page of them.",
             shown={"a page": examples.page(examples.SMS)},
@@ -483,7 +483,7 @@ PATHS: dict[str, dict[str, Schema]] = {
             "WhatsApp",
             "List the WhatsApp messages of the account",
             "The newest first, unless asked otherwise.",
-            parameters=_listing(govsg.MAX_LIMIT, govsg.STATUSES),
+            parameters=_listing(govsg.MAX_LIMIT, v1_words.GOVSG),
             answer=page_of("Whatsapp"),
             answer_means="A page of them.",
             shown={"a page": examples.page(examples.WHATSAPP)},

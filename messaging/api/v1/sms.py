@@ -9,30 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from campaigns.models import Channel
-from messaging import transactional
+from messaging import transactional, v1_words
 from messaging.api.v1.base import AccountThrottle, V1View, check_length
 from messaging.api.v1.listing import iso
 from messaging.api.v1.reading import ReadList, ReadOne
 from messaging.models import Attempt, Transactional
-from messaging.states import Status
 from postman.api.parsers import StorableJson
 
 MAX_LIMIT = 100
-# v1's statuses → ours. What waits to be handed over is accepted: the call's answer says so.
-STATUSES: Mapping[str, tuple[Status, ...]] = {
-    "UNSENT": (Status.SUPPRESSED, Status.CANCELLED),
-    "ACCEPTED": (
-        Status.CREATED,
-        Status.ENQUEUED,
-        Status.SENDING,
-        Status.UNKNOWN,
-        Status.SENT,
-    ),
-    "SENT": (Status.SENT_TO_TELCO,),
-    "DELIVERED": (Status.SUCCESS, Status.OPENED),
-    "ERROR": (Status.FAILURE,),
-}
-_STATUS_OF = {str(ours): theirs for theirs, group in STATUSES.items() for ours in group}
 
 
 class SmsSend(serializers.Serializer):
@@ -72,7 +56,8 @@ class Send(V1View):
 def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
     """v1's object of an SMS (v1-web-app §21.3), with its one name in another style."""
     message, content = row.message, row.content
-    status = _STATUS_OF[message.status]
+    status = v1_words.status_of(Channel.SMS, message.status)
+    known = (attempt.error_code, attempt.provider_code) if attempt else ()
     return {
         "id": str(row.pk),
         "credentialsLabel": content.get("label"),
@@ -82,7 +67,7 @@ def shown(row: Transactional, attempt: Attempt | None) -> dict[str, Any]:
         "created_at": iso(row.created_at),
         "updated_at": iso(message.updated_at),
         "status": status,
-        "error_code": (attempt.provider_code or attempt.error_code or None) if attempt else None,
+        "error_code": v1_words.error_of(Channel.SMS, message.status, *known)[0],
         "accepted_at": iso(row.created_at),
         "sent_at": iso(attempt.passed_on_at if attempt else None),
         "delivered_at": iso(attempt.delivered_at if attempt else None),
@@ -98,5 +83,5 @@ class One(ReadOne):
 class List(ReadList):
     channel = Channel.SMS
     shown = staticmethod(shown)
-    statuses = STATUSES
+    statuses = v1_words.SMS
     max_limit = MAX_LIMIT
