@@ -12,7 +12,8 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
 from django.db.models.base import ModelState
-from psycopg.types.datetime import TimestamptzLoader
+
+from postman.database.base import in_utc
 
 M = TypeVar("M", bound=Model)
 
@@ -26,10 +27,7 @@ def prepared() -> CursorWrapper:
     database.close_if_health_check_failed()
     database.ensure_connection()
     with database.wrap_database_errors:
-        cursor = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
-        # psycopg's own, in C. Django's is for other time zones than UTC, and takes a call's moments
-        # apart for as long as the server needs to find its rows.
-        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        cursor = in_utc(ServerBindingCursor(database.connection))  # type: ignore[call-arg]
         return database._prepare_cursor(cursor)  # type: ignore[no-any-return]
 
 
