@@ -210,7 +210,7 @@ class MessageDetail(WithTemplate):
         if message.status == Status.CREATED and len(attempts) == message.attempts_made:
             coming = Attempt(status=Status.CREATED, created_at=message.updated_at)
             attempts.insert(0, coming)
-        return [AttemptBrief(attempt).data for attempt in attempts]
+        return [AttemptBrief.of(attempt) for attempt in attempts]
 
 
 def batches_of(message: Message) -> list[dict[str, Any]]:
@@ -224,7 +224,4 @@ def batches_of(message: Message) -> list[dict[str, Any]]:
         "batchId": message.batch.public_id,
         "messageId": message.public_id,
     }
-    return [_BATCH.to_representation(message.batch) | {"BatchMessage": joint}]
-
-
-_BATCH = BatchObject()
+    return [BatchObject.of(message.batch) | {"BatchMessage": joint}]

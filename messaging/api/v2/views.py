@@ -97,7 +97,7 @@ class Messages(CampaignView):
             via_api=True,
             **asked,
         )
-        return Response(MessageShort(message).data, status=status.HTTP_201_CREATED)
+        return Response(MessageShort.of(message), status=status.HTTP_201_CREATED)
 
     @schema.list_messages
     def get(self, request: Request, campaign_id: str) -> Response:
@@ -155,7 +155,7 @@ class MessageRetry(CampaignView):
             parse_public_id(message_id, "message"),
             by=self.caller,
         )
-        return Response(MessageRetried(message).data, status=status.HTTP_201_CREATED)
+        return Response(MessageRetried.of(message), status=status.HTTP_201_CREATED)
 
 
 class BatchRetry(CampaignView):
@@ -177,7 +177,7 @@ class OneBatch(CampaignView):
     @schema.get_batch
     def get(self, request: Request, campaign_id: str, batch_id: str) -> Response:
         """Beyond v2: how far a batch is."""
-        return Response(BatchProgress(self.sent_batch(batch_id)).data)
+        return Response(BatchProgress.of(self.sent_batch(batch_id)))
 
 
 class BatchDecision(CampaignView):
@@ -188,7 +188,7 @@ class BatchDecision(CampaignView):
     def _decide(self, batch_id: str) -> Response:
         batch = self.sent_batch(batch_id)
         type(self).decide(batch, by=self.caller)
-        return Response(BatchProgress(batch).data)
+        return Response(BatchProgress.of(batch))
 
 
 class BatchStop(BatchDecision):
@@ -240,7 +240,7 @@ def _list(
     else:
         page = page_of(rows, request.query_params, order)
         shown = list(page.rows)
-    return Response({"data": shown_as(shown, many=True).data, "pageData": page.data})
+    return Response({"data": [shown_as.of(each) for each in shown], "pageData": page.data})
 
 
 class OneMessage(CampaignView):
@@ -251,4 +251,4 @@ class OneMessage(CampaignView):
         message = Message.objects.one_for_api(self.campaign, wanted) if wanted else None
         if message is None:
             raise Refused("This campaign has no such message.", "resource_not_found")
-        return Response(MessageDetail(message).data)
+        return Response(MessageDetail.of(message))
