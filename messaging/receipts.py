@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from messaging import halting, suppression
@@ -13,6 +13,7 @@ from messaging.channels import meaning_of
 from messaging.channels.base import Event
 from messaging.delivery.changes import Change, apply
 from messaging.models import ProviderEvent
+from postman.rows import prepared
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def keep_events(events: Sequence[tuple[str, UUID, Event]]) -> None:
         }
         for provider, attempt_id, event in events
     ]
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             """
             INSERT INTO messaging_providerevent

@@ -1,6 +1,7 @@
 """Twilio's reports on what became of an SMS."""
 
 import logging
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from django.conf import settings
@@ -32,7 +33,8 @@ def twilio_callback(
         events = providers.channel_of(account).read_events(
             Callback(
                 f"{settings.CALLBACK_URL}{request.get_full_path()}",
-                request.POST.dict(),
+                # `request.POST` takes three times as long: it keeps a list for each name.
+                dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True)),
                 # `request.headers` would take apart all the others as well.
                 request.META.get("HTTP_X_TWILIO_SIGNATURE", ""),
             )

@@ -1,5 +1,7 @@
 """The steps of a batch, for tests of what comes after them."""
 
+from urllib.parse import urlencode
+
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -62,4 +64,6 @@ def report(attempt: Attempt, status: str, code: str = "", *, token: str | None =
     secret = token or settings.CHANNELS["sms"]["OPTIONS"]["auth_token"]
     signature = RequestValidator(secret).compute_signature(url, params)
     path = reverse("twilio-callback", args=url.rsplit("/", 3)[1:])
-    return Client().post(path, params, headers={"X-Twilio-Signature": signature}).status_code
+    form = "application/x-www-form-urlencoded"
+    headers = {"X-Twilio-Signature": signature}
+    return Client().post(path, urlencode(params), form, headers=headers).status_code
