@@ -1,4 +1,5 @@
 import os
+from functools import lru_cache
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
@@ -17,11 +18,16 @@ class Utf8Request(WSGIRequest):
         self.content_type: str | None = ""
         self.content_params: dict[str, str] | None = {}
         try:
-            self.content_type, self.content_params = parse_header_parameters(
-                meta.get("CONTENT_TYPE", "")
-            )
+            self.content_type, params = _content_type(meta.get("CONTENT_TYPE", ""))
+            self.content_params = dict(params)
         except ValueError:
             meta["CONTENT_TYPE"] = ""  # others read it as well
+
+
+@lru_cache(maxsize=64)
+def _content_type(header: str) -> tuple[str, dict[str, str]]:
+    """All callers of one kind send the same, and Python reads it by its parser for emails."""
+    return parse_header_parameters(header)  # type: ignore[no-any-return]
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "postman.settings.production")

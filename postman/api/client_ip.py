@@ -10,6 +10,7 @@ def _networks(proxies: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddres
     return [ipaddress.ip_network(proxy, strict=False) for proxy in proxies]
 
 
+@lru_cache(maxsize=1024)
 def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(value.strip())
