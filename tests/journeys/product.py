@@ -125,6 +125,17 @@ class Product:
                 "UPDATE messaging_attempt SET lease_until = now() WHERE status = 'sending'"
             )
 
+    def waiting_of(self, batch: str) -> int:
+        """How many messages of the batch with this address no worker has taken in hand."""
+        urls = json.loads((self.directory / "run" / "urls.json").read_text())
+        with psycopg.connect(urls["DATABASE_URL"]) as connection:
+            [(waiting,)] = connection.execute(
+                "SELECT count(*) FROM messaging_message"
+                " WHERE batch_id = %s AND status IN ('created', 'enqueued')",
+                [batch.rpartition("batch_")[2]],
+            )
+        return int(waiting)
+
     def forget_delays(self, *, of_tries: int) -> None:
         """As if every secure page had been guessed at so often, and the wait were over."""
         urls = json.loads((self.directory / "run" / "urls.json").read_text())

@@ -1,6 +1,7 @@
 """What runs is killed at the worst moment. Nobody gets a message twice, and each has an end."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -49,7 +50,7 @@ def test_a_batch_survives_the_death_of_its_broker(product, sandbox, officer):
 
 def test_what_a_dead_worker_had_in_hand_is_never_sent_twice(product, sandbox, officer):
     rows = people.people_rows(600, 6591320000)
-    people.upload_and_review(officer, product.campaign, rows)
+    batch = people.upload_and_review(officer, product.campaign, rows)
     mark = sandbox.mark()
     sandbox.control(latency_ms=1500)
 
@@ -58,7 +59,9 @@ def test_what_a_dead_worker_had_in_hand_is_never_sent_twice(product, sandbox, of
     product.kill("bulk")
 
     # What it had not in hand is sent by its successor; what it had, by nobody.
-    until("the last row to be sent", lambda: sandbox.outbox(to=rows[-1][0], after=mark))
+    # (How much that was depends on how busy the machine is: it may have been everything.)
+    until("all to be taken in hand", lambda: product.waiting_of(batch) == 0)
+    until("no more to be sent", lambda: is_quiet(sandbox, mark))
     assert sandbox.flush(60) == 0
     product.let_leases_run_out()
     expect(officer.get_by_text(re.compile(r"\d+ messages: outcome unknown\."))).to_be_visible()
@@ -74,3 +77,10 @@ def test_what_a_dead_worker_had_in_hand_is_never_sent_twice(product, sandbox, of
     }
     assert len({entry["to"] for entry in taken}) == delivered
     assert sandbox.summary()["same_callback"] == 0
+
+
+def is_quiet(sandbox, mark):
+    """Whether for twice its latency nothing reached the provider."""
+    before = len(sandbox.accepted(after=mark))
+    time.sleep(3)
+    return len(sandbox.accepted(after=mark)) == before
