@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 from django.conf import settings
@@ -87,3 +89,15 @@ def test_a_migration_under_a_prepared_statement_costs_one_request_and_not_all():
             assert answer_of_prepared("SELECT n FROM changing") == [(1,)]
         finally:
             other.execute("DROP TABLE changing")
+
+
+@pytest.mark.django_db
+def test_moments_are_read_in_utc_by_every_kind_of_cursor():
+    query = "SELECT '2026-01-10 09:15:02.118+08'::timestamptz"
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        [by_django] = cursor.fetchall()
+    [by_prepared] = answer_of_prepared(query)
+
+    assert by_django == by_prepared == (datetime(2026, 1, 10, 1, 15, 2, 118000, tzinfo=UTC),)
+    assert by_django[0].tzinfo is by_prepared[0].tzinfo is UTC
