@@ -25,7 +25,8 @@ TOLD_EVERY = timedelta(hours=1)
 
 
 def mail_pause(webhook_id: UUID) -> None:
-    """Tell the owners that their webhook was paused, and why. Best effort: the page says it too.
+    """Tell its owners, or its account, that a webhook was paused, and why. Best effort: the page
+    says it too.
 
     Of its address only the host is told, as the rest may be a secret and mailboxes are shared.
     """
@@ -33,13 +34,18 @@ def mail_pause(webhook_id: UUID) -> None:
     webhook = paused.filter(id=webhook_id).first()
     if webhook is None:
         return
+    campaign = webhook.campaign
     owners = User.objects.filter(
-        memberships__campaign=webhook.campaign_id, memberships__role=Role.OWNER, is_active=True
+        Q(memberships__campaign=campaign, memberships__role=Role.OWNER)
+        if campaign
+        else Q(pk=webhook.account_id),
+        is_active=True,
     )
-    page = settings.PUBLIC_URL + reverse("campaign-webhooks", args=[webhook.campaign_id])
-    context = {"webhook": webhook, "campaign": webhook.campaign, "page": page}
+    page = settings.PUBLIC_URL + webhook.list_url
+    context = {"webhook": webhook, "campaign": campaign, "page": page}
+    subject = f"Webhook paused: {campaign.name if campaign else webhook.host}"
     for email in owners.order_by("email").values_list("email", flat=True):
-        _mail(email, f"Webhook paused: {webhook.campaign.name}", context)
+        _mail(email, subject, context)
 
 
 def mail_locked_pages(batch_id: UUID) -> None:

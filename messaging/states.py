@@ -73,6 +73,17 @@ FAULTY = (Status.FAILURE, Status.SOFT_BOUNCED, Status.BOUNCED, Status.COMPLAINED
 RETRIED = (Status.FAILURE, Status.SOFT_BOUNCED)
 # Of these the provider is asked what became, once it has been silent for too long.
 ASKED_ABOUT = (Status.UNKNOWN, Status.SENT)
+# What webhooks are told of, besides what an account's call ends as before it leaves (suppressed).
+TOLD = (
+    Status.SENT,
+    Status.SENT_TO_TELCO,
+    Status.SUCCESS,
+    Status.FAILURE,
+    Status.OPENED,
+    Status.SOFT_BOUNCED,
+    Status.BOUNCED,
+    Status.COMPLAINED,
+)
 # What a page adds up, in this order; together they are all messages.
 PAGE_GROUPS = {
     "pending": (Status.CREATED, Status.ENQUEUED, Status.SENDING),

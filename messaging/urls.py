@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from .views import (
     batches,
@@ -17,7 +17,6 @@ from .views import (
 
 _campaign = "<campaign_id:campaign_id>/"
 _webhooks = f"{_campaign}settings/webhooks"
-_webhook = f"{_webhooks}/<uuid:webhook_id>"
 _message = f"{_campaign}messages/<message_id:message_id>"
 _batch = f"{_campaign}batches/<batch_id:batch_id>"
 
@@ -68,13 +67,5 @@ urlpatterns = [
     path(f"{_batch}/bounced.csv", bounces.bad_addresses, name="batch-bad-addresses"),
     # A tab of the campaign's settings: owners only.
     path(_webhooks, webhooks.webhooks, name="campaign-webhooks"),
-    path(_webhook, webhooks.log, name="webhook-log"),
-    path(f"{_webhook}/pause", webhooks.pause, name="webhook-pause"),
-    path(f"{_webhook}/resume", webhooks.resume, name="webhook-resume"),
-    path(f"{_webhook}/test", webhooks.test, name="webhook-test"),
-    path(f"{_webhook}/rotate", webhooks.rotate, name="webhook-rotate"),
-    path(f"{_webhook}/delete", webhooks.delete, name="webhook-delete"),
-    path(f"{_webhook}/replay", webhooks.replay_all, name="webhook-replay-all"),
-    path(f"{_webhook}/events/<int:delivery_id>", webhooks.delivery, name="webhook-delivery"),
-    path(f"{_webhook}/events/<int:delivery_id>/replay", webhooks.replay, name="webhook-replay"),
+    path(f"{_webhooks}/", include("messaging.webhook_urls")),
 ]

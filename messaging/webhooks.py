@@ -1,6 +1,7 @@
 """Tell clients' systems what became of their messages: signed, in order per message, for three days.
 
-The events are rows, written by the statement that moves a message (`changes.apply`). One process at
+A webhook belongs to a campaign, or to an account, which is told in v1's words of what its own API
+calls sent. The events are rows, written by the statement that moves a message (`changes.apply`). One process at
 a time serves a webhook, so a delivery is repeated only after a crash, under the same id
 (field B-7; the signature is that of the Standard Webhooks specification).
 """
@@ -15,7 +16,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,11 +31,11 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from campaigns.membership import hold_as_owner
+from campaigns.membership import NotAnOwner, hold_as_owner
 from campaigns.models import Campaign
-from messaging import mails
-from messaging.channels.base import DELIVERY_ERRORS
-from messaging.models import Webhook, WebhookDelivery, WebhookTry
+from messaging import mails, v1_words
+from messaging.channels.base import ERRORS
+from messaging.models import Transactional, Webhook, WebhookDelivery, WebhookTry
 from postman.accounts import audit
 from postman.accounts.models import User
 from postman.errors import Refused
@@ -68,21 +69,38 @@ class NotAllowed(OSError):
 
 
 @transaction.atomic
-def add_webhook(*, campaign: Campaign, url: str, by: User) -> tuple[Webhook, str]:
-    """The webhook and its secret, which is shown now and never again; raises Refused."""
+def add_webhook(*, url: str, by: User, campaign: Campaign | None = None) -> tuple[Webhook, str]:
+    """The webhook and its secret, which is shown now and never again; raises Refused.
+
+    Without a campaign it is that of an account, told of what its own API calls sent.
+    """
     url = clean_url(url)
-    hold_as_owner(campaign, by=by)
-    own = Webhook.objects.filter(campaign=campaign)
+    owner = campaign or by
+    _hold(owner, by=by)
+    own = Webhook.objects.of(owner)
     if own.count() >= MAX_WEBHOOKS:
+        whose = "A campaign" if campaign else "An account"
         raise Refused(
-            f"A campaign can have {MAX_WEBHOOKS} webhooks. Delete one first.", "too_many_webhooks"
+            f"{whose} can have {MAX_WEBHOOKS} webhooks. Delete one first.", "too_many_webhooks"
         )
     if own.filter(url=url).exists():
         raise Refused("This address is in the list already.", "webhook_exists")
     secret = _new_secret()
-    webhook = Webhook.objects.create(campaign=campaign, url=url, secret=secret, creator=by)
-    audit.record("webhook.added", by=by, on=campaign, webhook=str(webhook.id), host=webhook.host)
+    webhook = Webhook.objects.create(
+        campaign=campaign, account=None if campaign else by, url=url, secret=secret, creator=by
+    )
+    audit.record("webhook.added", by=by, on=owner, webhook=str(webhook.id), host=webhook.host)
     return webhook, secret
+
+
+def _hold(owner: Campaign | User, *, by: User) -> None:
+    """Until the transaction ends nobody else decides on their webhooks; NotAnOwner unless `by` may."""
+    if isinstance(owner, Campaign):
+        hold_as_owner(owner, by=by)
+    elif owner == by:
+        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+    else:
+        raise NotAnOwner("This webhook is another account's.")
 
 
 def clean_url(url: str) -> str:
@@ -119,26 +137,26 @@ def clean_url(url: str) -> str:
 @transaction.atomic
 def rotate_secret(webhook: Webhook, *, by: User) -> str:
     """A new secret, shown now and never again; the old one signs beside it for a day."""
-    hold_as_owner(webhook.campaign, by=by)
+    _hold(webhook.owner, by=by)
     webhook.earlier_secret, webhook.secret = webhook.secret, _new_secret()
     webhook.rotated_at = timezone.now()
     webhook.save(update_fields=["earlier_secret", "secret", "rotated_at"])
-    audit.record("webhook.rotated", by=by, on=webhook.campaign, webhook=str(webhook.id))
+    audit.record("webhook.rotated", by=by, on=webhook.owner, webhook=str(webhook.id))
     return webhook.secret
 
 
 @transaction.atomic
 def pause_webhook(webhook: Webhook, *, by: User) -> None:
     """Events wait, and are given up after three days as ever."""
-    hold_as_owner(webhook.campaign, by=by)
+    _hold(webhook.owner, by=by)
     _pause(webhook, Webhook.Pause.OFFICER)
-    audit.record("webhook.paused", by=by, on=webhook.campaign, webhook=str(webhook.id))
+    audit.record("webhook.paused", by=by, on=webhook.owner, webhook=str(webhook.id))
 
 
 @transaction.atomic
 def resume_webhook(webhook: Webhook, *, by: User) -> None:
     """Try at once whatever waits, also what was to wait for longer."""
-    hold_as_owner(webhook.campaign, by=by)
+    _hold(webhook.owner, by=by)
     now = now_ms()
     # The webhook first, as `_record` has it: so the two never wait for each other.
     Webhook.objects.filter(id=webhook.id).update(
@@ -146,14 +164,14 @@ def resume_webhook(webhook: Webhook, *, by: User) -> None:
     )
     waiting = WebhookDelivery.objects.filter(webhook=webhook, state=WebhookDelivery.State.WAITING)
     waiting.filter(due_at__gt=now).update(due_at=now)
-    audit.record("webhook.resumed", by=by, on=webhook.campaign, webhook=str(webhook.id))
+    audit.record("webhook.resumed", by=by, on=webhook.owner, webhook=str(webhook.id))
 
 
 @transaction.atomic
 def delete_webhook(webhook: Webhook, *, by: User) -> None:
     """What is waiting is not sent. Its log, which nobody can open any more, is for `forget_log`."""
-    hold_as_owner(webhook.campaign, by=by)
-    audit.record("webhook.deleted", by=by, on=webhook.campaign, webhook=str(webhook.id))
+    _hold(webhook.owner, by=by)
+    audit.record("webhook.deleted", by=by, on=webhook.owner, webhook=str(webhook.id))
     Webhook.objects.filter(id=webhook.id)._raw_delete("default")
 
 
@@ -178,7 +196,7 @@ def replay(webhook: Webhook, *, by: User, delivery_id: int | None = None) -> int
         if number:
             Webhook.objects.filter(id=webhook.id).update(held_until=None)
             audit.record(
-                "webhook.replayed", by=by, on=webhook.campaign, webhook=str(webhook.id), n=number
+                "webhook.replayed", by=by, on=webhook.owner, webhook=str(webhook.id), n=number
             )
     return number
 
@@ -186,7 +204,7 @@ def replay(webhook: Webhook, *, by: User, delivery_id: int | None = None) -> int
 def send_test(webhook: Webhook, *, by: User) -> WebhookDelivery:
     """Queue an event that speaks of no message."""
     now = now_ms()
-    audit.record("webhook.tested", by=by, on=webhook.campaign, webhook=str(webhook.id))
+    audit.record("webhook.tested", by=by, on=webhook.owner, webhook=str(webhook.id))
     return WebhookDelivery.objects.create(
         webhook=webhook, status="test", at=now, due_at=now, retry_until=now + Webhook.TRIED_FOR
     )
@@ -222,8 +240,8 @@ def _free(now: datetime) -> Any:
     return Webhook.objects.filter(
         Q(held_until=None) | Q(held_until__lte=now),
         Q(lease_until=None) | Q(lease_until__lte=now),
+        Q(campaign__in=Campaign.objects.alive()) | Q(account__is_active=True),
         paused_at=None,
-        campaign__in=Campaign.objects.alive(),
     )
 
 
@@ -255,7 +273,9 @@ def _send_chunk(
     deliveries = _due(webhook) if webhook else []
     if webhook is None or not deliveries:
         return False
-    answers = runner.run(_post_all(session, webhook, deliveries))
+    calls = calls_of(webhook, deliveries)
+    bodies = [body_of(webhook, delivery, calls) for delivery in deliveries]
+    answers = runner.run(_post_all(session, webhook, deliveries, bodies))
     return _record(webhook, list(zip(deliveries, answers, strict=True)))
 
 
@@ -298,16 +318,19 @@ async def _new_session() -> aiohttp.ClientSession:
 
 
 async def _post_all(
-    session: aiohttp.ClientSession, webhook: Webhook, deliveries: Sequence[WebhookDelivery]
+    session: aiohttp.ClientSession,
+    webhook: Webhook,
+    deliveries: Sequence[WebhookDelivery],
+    bodies: Sequence[bytes],
 ) -> list[Answer]:
-    return await asyncio.gather(*(_post(session, webhook, d) for d in deliveries))
+    each = zip(deliveries, bodies, strict=True)
+    return await asyncio.gather(*(_post(session, webhook, d, body) for d, body in each))
 
 
 async def _post(
-    session: aiohttp.ClientSession, webhook: Webhook, delivery: WebhookDelivery
+    session: aiohttp.ClientSession, webhook: Webhook, delivery: WebhookDelivery, body: bytes
 ) -> Answer:
     at, began = timezone.now(), time.monotonic()
-    body = body_of(webhook, delivery)
     status, fault, excerpt = None, "", ""
     try:
         async with session.post(
@@ -333,13 +356,58 @@ async def _post(
     return Answer(at, milliseconds, status, fault, excerpt.replace("\0", ""))
 
 
-def body_of(webhook: Webhook, delivery: WebhookDelivery) -> bytes:
+Calls = Mapping[UUID, Transactional]
+
+
+def calls_of(webhook: Webhook, deliveries: Sequence[WebhookDelivery]) -> Calls:
+    """The calls that an account's events speak of, by message; of a campaign's there are none.
+
+    Only what never changes: their bodies must be the same at every try.
+    """
+    if webhook.account_id is None:
+        return {}
+    told = Transactional.objects.filter(
+        message__in=[delivery.message_id for delivery in deliveries if delivery.message_id]
+    )
+    return {call.message_id: call for call in told.only("id", "message_id", "channel", "tag")}
+
+
+def body_of(webhook: Webhook, delivery: WebhookDelivery, calls: Calls) -> bytes:
     """The same bytes at every try. Ids and states only: no number, and nothing of the text."""
+    data: dict[str, Any] = {}
     if delivery.message_id is None:
-        data: dict[str, Any] = {"campaignId": webhook.campaign_public_id}
+        if webhook.campaign_id:
+            data = {"campaignId": webhook.campaign_public_id}
         return _event("webhook.test", delivery, data)
-    error = DELIVERY_ERRORS.get(delivery.error_code)
-    data = {
+    if webhook.campaign_id:
+        data = _told_to_campaign(webhook, delivery)
+    else:
+        data = _told_to_account(calls[delivery.message_id], delivery)
+    return _event("message.status", delivery, data)
+
+
+def status_in_v1(call: Transactional, delivery: WebhookDelivery) -> str:
+    return v1_words.status_of(call.channel, delivery.status, delivery.error_code)
+
+
+def _told_to_account(call: Transactional, delivery: WebhookDelivery) -> dict[str, Any]:
+    """In v1's words, as whoever reads the message is told."""
+    code, sub_type = v1_words.error_of(
+        call.channel, delivery.status, delivery.error_code, delivery.provider_code
+    )
+    return {
+        "id": str(call.pk),
+        "channel": v1_words.CHANNELS[call.channel],
+        "status": status_in_v1(call, delivery),
+        "error_code": code,
+        "error_sub_type": sub_type,
+        "tag": call.tag or None,
+    }
+
+
+def _told_to_campaign(webhook: Webhook, delivery: WebhookDelivery) -> dict[str, Any]:
+    error = ERRORS.get(delivery.error_code)
+    data: dict[str, Any] = {
         "messageId": f"message_{delivery.message_id}",
         "campaignId": webhook.campaign_public_id,
         "batchId": f"batch_{delivery.batch_id}" if delivery.batch_id else None,
@@ -348,7 +416,7 @@ def body_of(webhook: Webhook, delivery: WebhookDelivery) -> bytes:
     }
     if error:
         data["error"] = {"type": error.type, "code": error.code}
-    return _event("message.status", delivery, data)
+    return data
 
 
 def _event(kind: str, delivery: WebhookDelivery, data: dict[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ urlpatterns = [
     path("campaigns/", include("messaging.urls")),
     path("campaigns/", include("messaging.protected_urls")),
     path("settings/", include("campaigns.settings_urls")),
+    path("settings/", include("messaging.settings_urls")),
     path("agency/", include("campaigns.agency_urls")),
     path("agency/", include("messaging.agency_urls")),
     path("", include("messaging.recipient_urls")),

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from messaging.models import Webhook
-from messaging.states import RANK, Status
+from messaging.states import RANK, TOLD, Status
 from postman.ids import now_ms
 
 # When the provider is first asked about an attempt with an unheard outcome.
@@ -107,7 +107,8 @@ def apply(changes: Sequence[Change]) -> None:
                 FROM decided d
                 WHERE a.id = d.id
                     AND (becomes <> was OR (a.reference = '' AND d.reference <> ''))
-                RETURNING a.message_id, a.number, was, becomes, d.again_at, d.error_code
+                RETURNING a.message_id, a.number, was, becomes, d.again_at, d.error_code,
+                    d.provider_code
             ), mirrored AS (
                 UPDATE messaging_message m
                 SET status = becomes, updated_at = %(now)s,
@@ -116,20 +117,27 @@ def apply(changes: Sequence[Change]) -> None:
                 -- A message that was retried meanwhile no longer mirrors this attempt.
                 WHERE m.id = changed.message_id AND m.attempts_made = number AND m.status = was
                     AND becomes <> was
-                RETURNING m.id, m.campaign_id, m.batch_id, was, becomes, number, error_code
+                RETURNING m.id, m.campaign_id, m.batch_id, was, becomes, number, error_code,
+                    provider_code
             ), told AS (
                 INSERT INTO messaging_webhookdelivery (
-                    webhook_id, message_id, batch_id, number, status, error_code, at, due_at,
-                    retry_until, state, tries
+                    webhook_id, message_id, batch_id, number, status, error_code, provider_code,
+                    at, due_at, retry_until, state, tries
                 )
-                SELECT webhook.id, mirrored.id, batch_id, number, becomes, error_code, %(now)s,
-                    %(now)s, %(until)s, 'waiting', 0
+                SELECT webhook.id, mirrored.id, batch_id, number, becomes, error_code,
+                    provider_code, %(now)s, %(now)s, %(until)s, 'waiting', 0
                 FROM mirrored
                 JOIN messaging_webhook webhook ON webhook.campaign_id = mirrored.campaign_id
-                WHERE becomes IN (
-                    'sent', 'sent_to_telco', 'success', 'failure', 'opened', 'soft_bounced',
-                    'bounced', 'complained'
-                )
+                WHERE becomes = ANY(%(told)s)
+                UNION ALL
+                SELECT webhook.id, mirrored.id, batch_id, mirrored.number, becomes, error_code,
+                    provider_code, %(now)s, %(now)s, %(until)s, 'waiting', 0
+                FROM mirrored
+                JOIN campaigns_campaign campaign
+                    ON campaign.id = mirrored.campaign_id AND campaign.is_programmatic
+                JOIN messaging_webhook webhook ON webhook.account_id = campaign.creator_id
+                -- What its provider took is accepted in v1's words, as its call was told already.
+                WHERE becomes = ANY(%(told)s) AND becomes <> 'sent'
             ), moved AS (
                 SELECT campaign_id, batch_id, was AS status, -1 AS n FROM mirrored
                 UNION ALL
@@ -146,6 +154,7 @@ def apply(changes: Sequence[Change]) -> None:
                 "ask": now + ASK_AFTER,
                 "overdue": now + REPORTS_TAKE,
                 "until": now + Webhook.TRIED_FOR,
+                "told": [str(status) for status in TOLD],
             },
         )
 

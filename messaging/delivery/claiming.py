@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from campaigns.models import Channel as Kind
 from messaging import chats, composing, counters, pacing
 from messaging.channels.base import ChatMessage, Mail, Rejected, TemplateMessage
-from messaging.models import Attempt, Message, Transactional
+from messaging.models import Attempt, Message, Transactional, Webhook
 from messaging.providers import account_of, kind_of
 from messaging.states import Status
 from postman.ids import new_ids, now_ms
@@ -171,19 +171,38 @@ def _without_suppressed(due: list[Due], batch_id: UUID | None, now: datetime) ->
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE messaging_message m
-            SET status = 'suppressed', suppressed_for = suppression.reason, updated_at = %(now)s,
-                due_at = NULL
-            FROM campaigns_campaign campaign, messaging_suppression suppression,
-                (SELECT id, status FROM messaging_message WHERE id = ANY(%(due)s)) AS stood
-            WHERE m.id = stood.id AND m.id = ANY(%(due)s) AND campaign.id = m.campaign_id
-                AND suppression.recipient = m.recipient AND suppression.lifted_at IS NULL
-                AND COALESCE(suppression.agency_id, campaign.agency_id) = campaign.agency_id
-                -- Nobody unsubscribes from a system's own mails, such as a one-time password.
-                AND (NOT campaign.is_programmatic OR suppression.agency_id IS NULL)
-            RETURNING m.id, m.campaign_id, stood.status, m.attempts_made
+            WITH ended AS (
+                UPDATE messaging_message m
+                SET status = 'suppressed', suppressed_for = suppression.reason,
+                    updated_at = %(now)s, due_at = NULL
+                FROM campaigns_campaign campaign, messaging_suppression suppression,
+                    (SELECT id, status FROM messaging_message WHERE id = ANY(%(due)s)) AS stood
+                WHERE m.id = stood.id AND m.id = ANY(%(due)s) AND campaign.id = m.campaign_id
+                    AND suppression.recipient = m.recipient AND suppression.lifted_at IS NULL
+                    AND COALESCE(suppression.agency_id, campaign.agency_id) = campaign.agency_id
+                    -- Nobody unsubscribes from a system's own mails, such as a one-time password.
+                    AND (NOT campaign.is_programmatic OR suppression.agency_id IS NULL)
+                RETURNING m.id, m.campaign_id, stood.status AS was, m.attempts_made
+            ), told AS (
+                INSERT INTO messaging_webhookdelivery (
+                    webhook_id, message_id, number, status, error_code, at, due_at, retry_until,
+                    state, tries
+                )
+                SELECT webhook.id, ended.id, attempts_made, 'suppressed', '', %(now)s, %(now)s,
+                    %(until)s, 'waiting', 0
+                FROM ended
+                -- A campaign's owners are not told of what never left.
+                JOIN campaigns_campaign campaign
+                    ON campaign.id = ended.campaign_id AND campaign.is_programmatic
+                JOIN messaging_webhook webhook ON webhook.account_id = campaign.creator_id
+            )
+            SELECT id, campaign_id, was FROM ended
             """,
-            {"due": [message.id for message in emails], "now": now},
+            {
+                "due": [message.id for message in emails],
+                "now": now,
+                "until": now + Webhook.TRIED_FOR,
+            },
         )
         ended = cursor.fetchall()
     if not ended:
@@ -192,7 +211,7 @@ def _without_suppressed(due: list[Due], batch_id: UUID | None, now: datetime) ->
     Attempt.objects.filter(message__in=[id_ for id_, *_ in ended], status=Status.ENQUEUED).update(
         status=Status.SUPPRESSED, lease_until=None, updated_at=now
     )
-    for (campaign_id, was), number in Tally((c, was) for _, c, was, _ in ended).items():
+    for (campaign_id, was), number in Tally((c, was) for _, c, was in ended).items():
         counters.add(campaign_id, batch_id, {was: -number, Status.SUPPRESSED.value: number})
     over = {id_ for id_, *_ in ended}
     return [message for message in due if message.id not in over]

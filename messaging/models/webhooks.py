@@ -1,11 +1,14 @@
 """Whom we tell what becomes of messages, and what they were told."""
 
+from __future__ import annotations
+
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from campaigns.models import Campaign
 from postman.accounts.models import User
@@ -13,8 +16,20 @@ from postman.crypto import EncryptedTextField
 from postman.ids import new_id, now_ms
 
 
+class WebhookQuerySet(models.QuerySet["Webhook"]):
+    def of(self, owner: Campaign | User) -> WebhookQuerySet:
+        return (
+            self.filter(campaign=owner)
+            if isinstance(owner, Campaign)
+            else self.filter(account=owner)
+        )
+
+
 class Webhook(models.Model):
-    """Where a campaign's owners want to be told what becomes of its messages (`webhooks`)."""
+    """Where somebody wants to be told what becomes of messages (`webhooks`).
+
+    Of a campaign, its owners; of what its systems send with its keys, an account.
+    """
 
     class Pause(models.TextChoices):
         OFFICER = "officer", "Paused by an owner"
@@ -25,7 +40,10 @@ class Webhook(models.Model):
     TRIED_FOR = timedelta(days=3)
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="webhooks")
+    campaign = models.ForeignKey(Campaign, models.CASCADE, null=True, related_name="webhooks")
+    account = models.ForeignKey(
+        User, models.CASCADE, null=True, db_index=False, related_name="webhooks"
+    )
     url = models.CharField(max_length=500)
     secret = EncryptedTextField()
     earlier_secret = EncryptedTextField(null=True)
@@ -43,10 +61,20 @@ class Webhook(models.Model):
     # The process that serves it has it until then.
     lease_until = models.DateTimeField(null=True)
 
+    objects = WebhookQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["campaign", "url"], name="one_webhook_per_campaign_and_address"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "url"], name="one_webhook_per_account_and_address"
+            ),
+            models.CheckConstraint(
+                condition=Q(campaign=None, account__isnull=False)
+                | Q(campaign__isnull=False, account=None),
+                name="webhooks_belong_to_a_campaign_or_an_account",
             ),
             models.CheckConstraint(
                 condition=Q(paused_at=None, pause="") | Q(paused_at__isnull=False, pause__gt=""),
@@ -63,8 +91,25 @@ class Webhook(models.Model):
         return urlsplit(self.url).hostname or ""
 
     @property
+    def owner(self) -> Campaign | User:
+        owner = self.campaign or self.account
+        assert owner
+        return owner
+
+    @property
     def campaign_public_id(self) -> str:
         return f"{Campaign.id_prefix}_{self.campaign_id}"
+
+    @property
+    def list_url(self) -> str:
+        if self.campaign_id:
+            return reverse("campaign-webhooks", args=[self.campaign_id])
+        return reverse("account-webhooks")
+
+    def url_of(self, page: str, *more: object) -> str:
+        """A page of this webhook: those of a campaign's lie under it, under the same names."""
+        place = [self.campaign_id] if self.campaign_id else []
+        return reverse(page, args=[*place, self.pk, *more])
 
 
 class WebhookDelivery(models.Model):
@@ -86,6 +131,7 @@ class WebhookDelivery(models.Model):
     number = models.PositiveSmallIntegerField(default=0, help_text="Of the attempt.")
     status = models.CharField(max_length=13)
     error_code = models.CharField(max_length=30, blank=True)
+    provider_code = models.CharField(max_length=60, blank=True, default="", db_default="")
     at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     tries = models.PositiveIntegerField(default=0)

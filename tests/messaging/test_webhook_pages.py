@@ -420,7 +420,7 @@ def test_an_event_shows_what_was_posted_and_every_try(client, webhook, event):
     answer = client.get(url_of("webhook-delivery", webhook, event))
 
     shown = text_of(answer)
-    assert webhooks.body_of(webhook, event).decode() in shown
+    assert webhooks.body_of(webhook, event, {}).decode() in shown
     assert event.public_id in shown
     assert "HTTP 200 87 ms <told>" in shown
     assert "every 2s" not in answer.content.decode()

@@ -49,7 +49,9 @@ only.
 **Which site.** Build against the test site. Its keys open nothing else.
 
 **Outcomes.** Sending answers as soon as the message is stored: `ACCEPTED` means taken, not delivered.
-Keep the `id` and read the message until its status stays. A status never goes back.
+Keep the `id` and read the message until its status stays, or have a webhook told of each change: officers
+add them under *Settings → Webhooks*, and [their documentation](/docs#/webhooks/messageStatus) says how to
+verify an event. A status never goes back.
 
 **How often.** An account may send ten messages a second, all channels together, unless another number
 was agreed; every call of campaigns counts too. Every answer of a call that counts says what is left, in two families of headers:

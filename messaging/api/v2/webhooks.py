@@ -5,11 +5,11 @@ from typing import Any
 from django.conf import settings
 
 from messaging.api.v2 import examples
-from messaging.channels.base import DELIVERY_ERRORS
+from messaging.channels.base import ERRORS
+from messaging.states import TOLD
 
 Schema = dict[str, Any]
 
-TOLD = ["sent", "sent_to_telco", "success", "failure"]
 _GUIDE = (settings.BASE_DIR / "docs" / "webhooks.md").read_text(encoding="utf-8")
 _TIMESTAMP: Schema = {"type": "string", "format": "date-time"}
 
@@ -86,8 +86,8 @@ def webhooks() -> Schema:
             "campaignId": {"type": "string"},
             "batchId": {"type": ["string", "null"]},
             "attempt": {"type": "integer", "minimum": 1},
-            "status": {"type": "string", "enum": TOLD},
-            "error": _object({"type": {"type": "string"}, "code": {"enum": list(DELIVERY_ERRORS)}}),
+            "status": {"type": "string", "enum": [str(status) for status in TOLD]},
+            "error": _object({"type": {"type": "string"}, "code": {"enum": list(ERRORS)}}),
         },
         optional="error",
     )
