@@ -78,6 +78,10 @@ class GovsgSend(serializers.Serializer):
             raise serializers.ValidationError({"params": "Take out the NUL character."})
 
 
+# One for all calls, as it keeps nothing of any.
+GOVSG_SEND = GovsgSend()
+
+
 class KeyOnly(V1View):
     """Systems send through these, never a page."""
 

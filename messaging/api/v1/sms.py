@@ -36,6 +36,10 @@ class SmsSend(serializers.Serializer):
         return super().to_internal_value(data)
 
 
+# One for all calls, as it keeps nothing of any.
+SMS_SEND = SmsSend()
+
+
 class Send(V1View):
     throttle_classes = [AccountThrottle]
     parser_classes = [StorableJson, MultiPartParser, FormParser]
