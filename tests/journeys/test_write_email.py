@@ -38,6 +38,8 @@ def test_an_officer_writes_a_formatted_email_and_sees_it_as_each_recipient_will(
     campaign = new_email(page, "Health screening for residents")
     text = page.get_by_role("textbox", name="Message")
     tools = page.get_by_role("toolbar", name="Formatting")
+    # Until the editor is there, the textbox is a plain one that it is about to hide.
+    expect(tools).to_be_visible()
     expect(text).to_be_editable()
 
     page.get_by_label("Subject").fill("Your screening at {{clinic}}")
