@@ -220,9 +220,10 @@ def test_the_pages_of_email_senders(product, sandbox, looks, officer):
     expect(officer.get_by_text("health.gov.sg is removed.")).to_be_visible()
 
 
-def test_the_pages_of_webhooks(product, sandbox, looks, officer):
+@pytest.mark.parametrize("whose", ["a campaign", "an account"])
+def test_the_pages_of_webhooks(product, sandbox, looks, officer, whose):
     sandbox.control(webhooks={"status": 500})
-    page = f"{product.campaign}settings/webhooks"
+    page = f"{product.campaign if whose == 'a campaign' else '/'}settings/webhooks"
     looks.at(officer, page)
     officer.get_by_label("Address of your server").fill("ftp://health.gov.sg")
     officer.get_by_role("button", name="Add webhook").click()

@@ -145,6 +145,7 @@ def test_an_account_pauses_and_resumes(client, webhook):
     assert client.post(webhook.url_of("webhook-pause")).url == PAGE
     webhook.refresh_from_db()
     assert webhook.pause == "officer"
+    assert "Paused by you, since" in text_of(client.get(PAGE))
 
     client.post(webhook.url_of("webhook-resume"))
     webhook.refresh_from_db()
