@@ -130,10 +130,10 @@ def test_nothing_is_told_without_a_configuration_set(ses, sandbox, subscriber):
 def test_nobody_is_seen_opening_what_is_not_tracked(ses, sandbox, subscriber):
     sandbox.control(callbacks={"opened": 1})
 
-    assert told(
-        ses, sandbox, subscriber, "opens@example.gov.sg", configuration_set="postman-untracked"
-    ) == ["Send", "Delivery"]
-    assert told(ses, sandbox, subscriber, "maria@example.gov.sg")[-1] == "Open"
+    untracked = "postman-untracked"
+    kinds = told(ses, sandbox, subscriber, "opens@example.gov.sg", configuration_set=untracked)
+    assert sorted(kinds) == ["Delivery", "Send"]
+    assert "Open" in told(ses, sandbox, subscriber, "maria@example.gov.sg")
 
 
 def test_each_recipient_has_a_fate_of_its_own(ses, sandbox, subscriber):
@@ -142,9 +142,9 @@ def test_each_recipient_has_a_fate_of_its_own(ses, sandbox, subscriber):
     sandbox.flush()
 
     assert sorted(subscriber.kinds) == sorted(["Send", "Delivery", "Bounce"])
-    _, delivery, bounce = subscriber.events
-    assert delivery["delivery"]["recipients"] == ["maria@example.gov.sg"]
-    assert bounce["mail"]["destination"] == ["maria@example.gov.sg", "bounce@example.sg"]
+    told = {event["eventType"]: event for event in subscriber.events}
+    assert told["Delivery"]["delivery"]["recipients"] == ["maria@example.gov.sg"]
+    assert told["Bounce"]["mail"]["destination"] == ["maria@example.gov.sg", "bounce@example.sg"]
 
 
 def test_messages_are_signed_with_the_certificate_they_name(ses, sandbox, subscriber):
