@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from copy import deepcopy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
 from messaging.sandbox.control import Controls
 from messaging.sandbox.sns import Topic
+from tests.server import serving
 
 ENDPOINT = "http://postman.example/callbacks/ses"
 
@@ -38,10 +38,9 @@ class FakeSns:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = serving(Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.topic = Topic(Controls(ENDPOINT), self.url)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

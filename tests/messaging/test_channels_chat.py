@@ -39,7 +39,7 @@ class Provider:
         self.requests.append((request.path, await request.json(), dict(request.headers)))
         answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
         if answer == "hang":
-            await asyncio.sleep(2)
+            await asyncio.sleep(1)
         if answer in ("hang", "drop"):
             request.transport.abort()
             return web.Response()
@@ -55,7 +55,7 @@ class Provider:
         response = web.StreamResponse(status=status, headers=length)
         await response.prepare(request)
         await response.write(content[: len(content) // 2])
-        await asyncio.sleep(2 if stall else 0.05)
+        await asyncio.sleep(1 if stall else 0.05)
         request.transport.abort()
         return response
 

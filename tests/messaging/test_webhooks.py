@@ -1,10 +1,9 @@
 """Clients' systems are told what became of their messages: signed, in order, for three days."""
 
 import json
-import threading
 from collections import defaultdict
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import time_machine
@@ -25,6 +24,7 @@ from messaging.sending import retrying
 from postman.errors import Refused
 from tests.factories import CampaignFactory
 from tests.messaging.builders import accepted_batch, report, single
+from tests.server import serving
 
 pytestmark = pytest.mark.django_db
 
@@ -53,10 +53,8 @@ class Receiver:
             def log_message(self, *args):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = serving(Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/events"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, headers, body):
         headers = {name.lower(): value for name, value in headers.items()}

@@ -32,7 +32,7 @@ def as_asked(count):
     return int(ASKED or count)
 
 
-CALLS = calls(as_asked(50))
+CALLS = calls(as_asked(25))
 
 # Texts of messages that something behind the checks may choke on.
 AWKWARD = [

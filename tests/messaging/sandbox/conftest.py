@@ -1,6 +1,5 @@
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 import boto3
@@ -10,6 +9,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from messaging.sandbox import constants
+from tests.server import serving
 
 from .process import SandboxProcess
 
@@ -49,11 +49,10 @@ class Receiver:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = serving(Handler)
         self.url = (
             f"http://127.0.0.1:{self._server.server_port}/callbacks/twilio/attempt_1?try=a%20b"
         )
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def reported(self) -> list[str]:

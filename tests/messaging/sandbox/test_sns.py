@@ -2,9 +2,8 @@
 
 import base64
 import json
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 import requests
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from messaging.sandbox.constants import SNS_TOPIC_ARN
+from tests.server import serving
 
 from .conftest import ses_client
 from .process import SandboxProcess
@@ -45,9 +45,8 @@ class Subscriber:
             def log_message(self, *args):
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = serving(Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/callbacks/ses"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
     def events(self):
