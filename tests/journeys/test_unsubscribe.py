@@ -31,6 +31,7 @@ def test_the_unsubscribe_page_can_be_used_by_everybody_in_each_language(looks, o
         page.goto(TEST_LINK)
         if name != "English":
             page.get_by_role("link", name=name).click()
+            expect(page.get_by_role("link", name="English")).to_be_visible()
         looks.at(page)
         page.locator("main form button").click()
         expect(page.locator("main fieldset")).to_be_visible()
