@@ -41,6 +41,9 @@ class Address(serializers.Field):
             raise serializers.ValidationError(str(error)) from None
 
 
+ADDRESS = Address()
+
+
 class Addresses(serializers.Field):
     """A list of different addresses; in a form, where there are no lists, as JSON."""
 
@@ -77,7 +80,7 @@ def _bare(item: Any) -> str:
     """Clients of v1 write `Name <address>` where somebody gave them a name, which v1 refused."""
     if isinstance(item, str) and item.isprintable() and item.endswith(">"):
         item = parseaddr(item)[1] or item
-    return Address().run_validation(item)
+    return ADDRESS.run_validation(item)
 
 
 class Mailbox(serializers.Field):
@@ -161,6 +164,10 @@ class EmailSend(serializers.Serializer):
         return value.upper()
 
 
+# One for all calls, as it keeps nothing of any.
+EMAIL_SEND = EmailSend()
+
+
 class Send(V1View):
     throttle_classes = [AccountThrottle]
     parser_classes = [StorableJson, MultiPartParser, FormParser]
@@ -177,7 +184,7 @@ class Send(V1View):
 
     def _send(self, request: Request) -> Response:
         asked, uploads = _parts(request.data)
-        asked = EmailSend(data=asked).run_validation(asked)
+        asked = EMAIL_SEND.run_validation(asked)
         if uploads:
             transactional.check_may_attach(asked.get("from_", ""))
         files = attachments.check([(upload.name or "", upload.read()) for upload in uploads])

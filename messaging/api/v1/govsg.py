@@ -100,7 +100,7 @@ class Send(KeyOnly):
 
     def _send(self, request: Request) -> Response:
         data = request.data.dict() if hasattr(request.data, "dict") else request.data
-        asked = GovsgSend(data=data).run_validation(data)
+        asked = GOVSG_SEND.run_validation(data)
         try:
             row = transactional.send_whatsapp(self.account, **{"params": {}, **asked})
         except transactional.InvalidParams as invalid:

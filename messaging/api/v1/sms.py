@@ -52,7 +52,7 @@ class Send(V1View):
 
     def _send(self, request: Request) -> Response:
         data = request.data.dict() if hasattr(request.data, "dict") else request.data
-        asked = SmsSend(data=data).run_validation(data)
+        asked = SMS_SEND.run_validation(data)
         row = transactional.send_sms(self.account, **asked)
         return Response(shown(row, None), status=201)
 
