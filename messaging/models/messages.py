@@ -154,6 +154,12 @@ class Message(PublicIdModel):
                 condition=Q(status="bounced"),
                 name="messages_that_bounced",
             ),
+            # As few, and added up by reason on the batch's page.
+            models.Index(
+                fields=["batch", "id"],
+                condition=Q(status="failure"),
+                name="messages_that_failed",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["batch", "row"], name="one_message_per_row_of_a_batch"),
